@@ -1,0 +1,13 @@
+"""Exact derivatives of ordinary Numba and NumPy code, at native speed."""
+import dualgrad.arrays.elementwise
+from dualgrad.errors import NotDifferentiable
+from dualgrad.transforms.api import (
+    derivative,
+    grad,
+    jacobian,
+    value_and_derivative,
+    value_and_grad,
+    value_and_jacobian,
+)
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""Arrays of duals: the array functions whose own Numba code does not carry tangents.
+
+Numba's indexing, shape and copying functions take arrays of duals as they are. What stands here
+is registered with Numba on import.
+"""

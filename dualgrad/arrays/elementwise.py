@@ -1,0 +1,116 @@
+"""Ufuncs and operators on arrays of duals, with broadcasting and `out`.
+
+Typing them is enough for Numba's array-expression rewrite to fuse a whole expression into one
+loop over scalar duals. The lowering serves what the rewrite leaves: `out=` and in-place forms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.core.errors import TypingError
+from numba.core.imputils import lower_builtin
+from numba.core.typing import signature
+from numba.core.typing.npydecl import (
+    Numpy_rules_ufunc,
+    NumpyRulesArrayOperator,
+    NumpyRulesInplaceArrayOperator,
+    NumpyRulesUnaryArrayOperator,
+)
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.np import npyimpl
+
+from dualgrad import lanes
+from dualgrad.scalars import TANGENTS
+from dualgrad.types import DualType
+
+#: operator -> the ufunc that it is on arrays
+OPERATORS = {
+    op: getattr(np, name)
+    for rules in (NumpyRulesArrayOperator, NumpyRulesUnaryArrayOperator)
+    for op, name in rules._op_map.items()
+}
+INPLACE = {op: getattr(np, name) for op, name in NumpyRulesInplaceArrayOperator._op_map.items()}
+
+
+def dtype(ty: types.Type) -> types.Type:
+    """The scalar type of an operand, an array or a scalar."""
+    if isinstance(ty, types.Optional):
+        ty = ty.type
+    return ty.dtype if isinstance(ty, types.ArrayCompatible) else ty
+
+
+class DualUfunc(AbstractTemplate):
+    """A ufunc or operator with an array among its operands and a dual among their items."""
+
+    metadata = {"target": "cpu"}
+    ufunc: np.ufunc
+    inplace = False
+
+    def generic(self, args: Any, kws: Any) -> Any:
+        scalars = [dtype(ty) for ty in args]
+        if kws or not any(isinstance(ty, types.ArrayCompatible) for ty in args):
+            return None
+        if not any(isinstance(ty, DualType) for ty in scalars):
+            return None
+        if not all(isinstance(ty, (types.Number, types.Boolean)) for ty in scalars):
+            return None
+        # an in-place operator is a ufunc whose output is its first operand
+        operands = (*args, args[0]) if self.inplace else args
+        _, outputs, ndim, layout = Numpy_rules_ufunc._handle_inputs(self.ufunc, operands, kws)
+        nin = self.ufunc.nin
+        item = self.context.resolve_function_type(self.key, tuple(scalars[:nin]), {}).return_type
+        if not outputs:
+            return signature(types.Array(item, ndim, layout), *args)
+        [output] = outputs
+        if self.context.can_convert(item, output.dtype) is None:
+            raise TypingError(f"{self.ufunc.__name__} cannot write {item} into {output}")
+        return signature(output, *args)
+
+    def get_impl_key(self, sig: Any) -> Any:
+        return "dual array", self.key
+
+
+def _register(fn: Any, ufunc: np.ufunc, inplace: bool) -> None:
+    class Kernel(npyimpl._Kernel):  # type: ignore[misc]
+        def generate(self, *args: Any) -> Any:
+            item_type, item = lanes.call(
+                self.context, self.builder, fn, self.outer_sig.args, args
+            )
+            return self.cast(item, item_type, self.outer_sig.return_type)
+
+    @lower_builtin(("dual array", fn), types.VarArg(types.Any))
+    def lowering(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if inplace:
+            sig, args = signature(sig.return_type, *sig.args, sig.args[0]), (*args, args[0])
+        return npyimpl.numpy_ufunc_kernel(context, builder, sig, args, ufunc, Kernel)
+
+    infer_global(fn)(
+        type(f"Dual_{ufunc.__name__}", (DualUfunc,), dict(key=fn, ufunc=ufunc, inplace=inplace))
+    )
+
+
+for _fn in TANGENTS:
+    if isinstance(_fn, np.ufunc) and _fn.nout == 1:
+        _register(_fn, _fn, inplace=False)
+for _fn, _ufunc in OPERATORS.items():
+    if _fn in TANGENTS:
+        _register(_fn, _ufunc, inplace=False)
+for _fn, _ufunc in INPLACE.items():
+    if _fn in TANGENTS:
+        _register(_fn, _ufunc, inplace=True)
+
+
+_prepare_argument = npyimpl._prepare_argument
+
+
+def _prepare_dual(context: Any, builder: Any, value: Any, ty: Any, where: str = "input") -> Any:
+    """Let a scalar dual take part in Numba's ufunc loops, which ask for a plain number."""
+    if isinstance(ty, DualType):
+        return npyimpl._ScalarHelper(context, builder, value, ty)
+    return _prepare_argument(context, builder, value, ty, where)
+
+
+npyimpl._prepare_argument = _prepare_dual

@@ -1,0 +1,1 @@
+"""Compile a function once more, for duals: clone it, promote its buffers, explain refusals."""

@@ -1,0 +1,375 @@
+"""Which variables of a function can hold derivatives, which buffers share memory.
+
+An activity analysis on typed intermediate representation. It errs on the side of "active": a
+buffer that is promoted without need costs time, one that is not would lose a derivative (and
+is caught by type inference, since no dual converts to a float).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core import ir, types
+from numba.core.typing import templates
+
+from dualgrad.compile.frontend import Typed, typed
+from dualgrad.types import DualType
+
+#: methods and functions whose result may share memory with an argument
+VIEWS = frozenset(
+    """T asarray ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d broadcast_arrays
+    broadcast_to diagonal expand_dims flat flip fliplr flipud imag moveaxis ravel real reshape
+    rot90 squeeze split array_split hsplit vsplit dsplit swapaxes transpose view nditer ndenumerate
+    nan_to_num item""".split()
+)
+#: methods and functions that write into their first argument
+WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())
+
+
+def is_buffer(ty: types.Type | None) -> bool:
+    """Whether values of this type share memory when copied: arrays, lists, iterators, ..."""
+    if isinstance(ty, types.BoundFunction):
+        return is_buffer(ty.this)
+    if isinstance(ty, types.Optional):
+        return is_buffer(ty.type)
+    if isinstance(ty, types.BaseTuple):
+        return any(is_buffer(item) for item in ty)
+    return not isinstance(ty, _VALUES)
+
+
+_VALUES = (
+    types.Number, types.Boolean, types.NoneType, types.UnicodeType, types.Opaque, types.Omitted,
+    types.Dummy, types.SliceType, types.RangeType, types.RangeIteratorType, types.DType,
+    types.Literal, types.EnumMember, type(None),
+)  # fmt: skip
+
+
+def can_carry(ty: types.Type | None) -> bool:
+    """Whether values of this type can hold derivatives at all: they are or contain floats."""
+    if isinstance(ty, types.Number):
+        return isinstance(ty, (types.Float, types.Complex, DualType))
+    if isinstance(ty, types.Optional):
+        return can_carry(ty.type)
+    if isinstance(ty, types.BaseTuple):
+        return any(can_carry(item) for item in ty)
+    if isinstance(ty, (types.Array, types.List)):
+        return can_carry(ty.dtype)
+    if isinstance(ty, types.BoundFunction):
+        return can_carry(ty.this)
+    return not isinstance(ty, _VALUES)
+
+
+class Summary(NamedTuple):
+    """What a call does to its arguments, as seen by the caller."""
+
+    active_args: tuple[bool, ...] = ()
+    written_args: tuple[bool, ...] = ()
+    active_result: bool = False
+    shared: tuple[frozenset[int], ...] = ()  # arguments, and -1 for the result
+
+    @classmethod
+    def nothing(cls, n: int) -> Summary:
+        return cls((False,) * n, (False,) * n)
+
+
+@dataclass
+class Activity:
+    """The analysis of one function, run to its fixed point on construction.
+
+    `active_args` says which arguments are active on entry, `active_result` that the caller will
+    write derivatives into what is returned.
+    """
+
+    code: Typed
+    active_args: tuple[bool, ...]
+    active_result: bool = False
+    _parent: dict[str, str] = field(default_factory=dict)
+    _active: set[str] = field(default_factory=set)
+    _written: set[str] = field(default_factory=set)
+    _changed: bool = True
+
+    def __post_init__(self) -> None:
+        self.arg_names: dict[int, str] = {}
+        self.returns: list[str] = []
+        while self._changed:
+            self._changed = False
+            for block in self.code.func_ir.blocks.values():
+                for statement in block.body:
+                    self._visit(statement)
+
+    # ------------------------------------------------------------------------- questions
+
+    def is_active(self, name: str) -> bool:
+        return self._find(name) in self._active and can_carry(self._type(name))
+
+    def is_written(self, name: str) -> bool:
+        return self._find(name) in self._written
+
+    def summary(self, n_args: int) -> Summary:
+        names = [self.arg_names.get(k, "") for k in range(n_args)]
+        groups: dict[str, set[int]] = {}
+        for k, name in [*enumerate(names), *((-1, name) for name in self.returns)]:
+            if name and is_buffer(self._type(name)):
+                groups.setdefault(self._find(name), set()).add(k)
+        return Summary(
+            tuple(bool(name) and self.is_active(name) for name in names),
+            tuple(bool(name) and self.is_written(name) for name in names),
+            any(self.is_active(name) for name in self.returns),
+            tuple(frozenset(group) for group in groups.values() if len(group) > 1),
+        )
+
+    # ------------------------------------------------------------------------ union-find
+
+    def _type(self, name: str) -> types.Type | None:
+        return self.code.typemap.get(name)
+
+    def _find(self, name: str) -> str:
+        while name in self._parent:
+            name = self._parent[name]
+        return name
+
+    def _share(self, names: Iterable[str]) -> None:
+        """The buffers among these variables may share memory."""
+        roots = {self._find(name) for name in names if is_buffer(self._type(name))}
+        if len(roots) < 2:
+            return
+        root, *others = sorted(roots)
+        for other in others:
+            self._parent[other] = root
+        for marks in (self._active, self._written):
+            if roots & marks:
+                marks.add(root)
+        self._changed = True
+
+    def _activate(self, name: str) -> None:
+        root = self._find(name)
+        if root not in self._active and can_carry(self._type(name)):
+            self._active.add(root)
+            self._changed = True
+
+    def _flow(self, sources: Iterable[str], target: str) -> None:
+        if any(self.is_active(name) for name in sources):
+            self._activate(target)
+
+    def _write(self, target: str, sources: Iterable[str]) -> None:
+        """Values of `sources` are stored into the buffer `target`."""
+        if not is_buffer(self._type(target)):
+            return
+        root = self._find(target)
+        if root not in self._written:
+            self._written.add(root)
+            self._changed = True
+        self._flow(sources, target)
+
+    # ------------------------------------------------------------------------ statements
+
+    def _visit(self, statement: Any) -> None:
+        if isinstance(statement, ir.Assign):
+            self._assign(statement.target.name, statement.value)
+        elif isinstance(statement, (ir.SetItem, ir.StaticSetItem, ir.StoreMap)):
+            owner = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
+            self._write(owner.name, [statement.value.name])
+            if not isinstance(self._type(owner.name), types.Array):  # an array copies its items
+                self._share([owner.name, statement.value.name])
+        elif isinstance(statement, ir.SetAttr):
+            self._write(statement.target.name, [statement.value.name])
+        elif isinstance(statement, (ir.Return, ir.Yield)):
+            self._result(statement.value.name)
+
+    def _result(self, name: str) -> None:
+        if name not in self.returns:
+            self.returns.append(name)
+            self._changed = True
+        if self.active_result and is_buffer(self._type(name)):
+            self._activate(name)
+
+    def _assign(self, target: str, value: Any) -> None:
+        if isinstance(value, ir.Arg):
+            self.arg_names[value.index] = target
+            if self.active_args[value.index]:
+                self._activate(target)
+        elif isinstance(value, ir.Var):
+            self._alias(target, [value.name])
+        elif isinstance(value, ir.Yield):
+            self._result(value.value.name)
+        elif isinstance(value, ir.Expr):
+            self._expression(target, value)
+
+    def _alias(self, target: str, sources: list[str]) -> None:
+        self._share([target, *sources])
+        self._flow(sources, target)
+
+    def _expression(self, target: str, expr: Any) -> None:
+        operands = [var.name for var in expr.list_vars()]
+        if expr.op == "call":
+            self._call(target, expr)
+        elif expr.op == "inplace_binop":
+            self._write(expr.lhs.name, [expr.rhs.name])
+            self._alias(target, [expr.lhs.name])
+            self._flow(operands, target)
+        elif expr.op == "phi":
+            known = [var.name for var in expr.incoming_values if isinstance(var, ir.Var)]
+            self._alias(target, [name for name in known if self._type(name) is not None])
+        elif expr.op in ("getitem", "static_getitem", "typed_getitem"):
+            self._alias_or_copy(target, [expr.value.name], fresh=self._is_copy(expr))
+        else:
+            self._alias_or_copy(target, operands, fresh=is_fresh(expr, self.code))
+
+    def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
+        if not fresh:
+            self._share([target, *sources])
+        self._flow(sources, target)
+
+    def _is_copy(self, expr: Any) -> bool:
+        """Whether an item is taken by an array of indices, which copies."""
+        index = expr._kws.get("index_var") or expr._kws.get("index")
+        index_type = self._type(index.name) if isinstance(index, ir.Var) else None
+        items = index_type if isinstance(index_type, types.BaseTuple) else [index_type]
+        return any(isinstance(item, types.Array) for item in items)
+
+    # ----------------------------------------------------------------------------- calls
+
+    def _call(self, target: str, expr: Any) -> None:
+        kind = self._type(expr.func.name)
+        args = [var.name for var in call_arguments(expr)]
+        if isinstance(kind, types.Dispatcher):
+            self._call_dispatcher(target, expr, kind.dispatcher)
+            return
+        name = callee_name(self.code, expr)
+        if isinstance(kind, types.BoundFunction):
+            receiver = expr.func.name
+            array = isinstance(kind.this, types.Array)
+            if name in WRITERS or not array:
+                self._write(receiver, args)
+            self._alias_or_copy(target, [receiver, *args], fresh=array and name not in VIEWS)
+            if not array:
+                self._share([receiver, *args])
+            return
+        key = getattr(kind, "typing_key", None)
+        if isinstance(key, np.ufunc):
+            for output in args[key.nin :]:
+                self._write(output, args[: key.nin])
+                self._share([target, output])
+            self._flow(args, target)
+        elif is_library(key):
+            if name in WRITERS and args:
+                self._write(args[0], args[1:])
+            self._alias_or_copy(target, args, fresh=name not in VIEWS and not _is_builtin(key))
+        elif isinstance(kind, (types.NumberClass, types.DType)):
+            self._flow(args, target)
+        else:  # a function we know nothing of may store anything anywhere
+            for arg in args:
+                self._write(arg, args)
+            self._share([target, *args])
+            self._flow(args, target)
+
+    def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
+        params = [[var.name for var in group] for group in folded_arguments(self.code, expr)]
+        active = tuple(any(self.is_active(name) for name in group) for group in params)
+        arg_types = self.code.calltypes[expr].args
+        effect = summarise(dispatcher, arg_types, active, self.is_active(target))
+        for group, becomes_active, written in zip(
+            params, effect.active_args, effect.written_args, strict=True
+        ):
+            for name in group:
+                if written:
+                    self._write(name, [])
+                if becomes_active:
+                    self._activate(name)
+        for shared in effect.shared:
+            members = [name for k in shared if k >= 0 for name in params[k]]
+            self._share([*members, *([target] if -1 in shared else [])])
+        if effect.active_result:
+            self._activate(target)
+
+
+def call_arguments(expr: Any) -> list[Any]:
+    """The variables that a call passes, in order."""
+    extra = [] if expr.vararg is None else [expr.vararg]
+    return [*expr.args, *(var for _, var in expr.kws), *extra]
+
+
+def folded_arguments(code: Typed, expr: Any) -> list[list[Any]]:
+    """The variables that each parameter of a called `@njit` function receives."""
+    pysig = code.calltypes[expr].pysig
+    if expr.vararg is not None:
+        n = len(pysig.parameters)
+        everything = call_arguments(expr)
+        return [list(everything) for _ in range(n)]
+    folded: Any = templates.fold_arguments(
+        pysig, tuple(expr.args), dict(expr.kws),
+        lambda index, param, value: [value],
+        lambda index, param, default: [],
+        lambda index, param, values: list(values),
+    )  # fmt: skip
+    return list(folded)
+
+
+def callee_name(code: Typed, expr: Any) -> str:
+    """The plain name of what is called: of the method, or of the function."""
+    definition = code.func_ir._definitions.get(expr.func.name, [None])[0]
+    if isinstance(definition, ir.Expr) and definition.op == "getattr":
+        return str(definition.attr)
+    key = getattr(code.typemap.get(expr.func.name), "typing_key", None)
+    return str(getattr(key, "__name__", ""))
+
+
+def is_library(key: Any) -> bool:
+    """Whether a called function is NumPy's or Python's own, whose behaviour we know."""
+    module = getattr(key, "__module__", None) or type(key).__module__
+    return module.split(".")[0] in ("numpy", "math", "builtins", "cmath", "operator", "_operator")
+
+
+def _is_builtin(key: Any) -> bool:
+    """Whether it is one of Python's functions: `zip`, `list`, ... pass on what they are given."""
+    return getattr(key, "__module__", None) == "builtins"
+
+
+def is_fresh(expr: Any, code: Typed) -> bool:
+    """Whether an expression makes a new buffer rather than another name for an old one."""
+    if expr.op in ("binop", "unary", "build_list"):
+        return not any(_holds_buffers(code.typemap.get(var.name)) for var in expr.list_vars())
+    if expr.op != "call":
+        return False
+    kind = code.typemap.get(expr.func.name)
+    name = callee_name(code, expr)
+    if isinstance(kind, types.BoundFunction):
+        return isinstance(kind.this, types.Array) and name not in VIEWS
+    key = getattr(kind, "typing_key", None)
+    if isinstance(key, np.ufunc):
+        return len(call_arguments(expr)) <= key.nin
+    return is_library(key) and name not in VIEWS and not _is_builtin(key)
+
+
+def _holds_buffers(ty: types.Type | None) -> bool:
+    """Whether it is a list of arrays or the like: copied item by item, items still shared."""
+    if isinstance(ty, types.Array):
+        return False
+    return is_buffer(getattr(ty, "dtype", None))
+
+
+_summaries: dict[Any, Summary] = {}
+
+
+def summarise(
+    dispatcher: Any, arg_types: tuple[types.Type, ...], active: tuple[bool, ...], result: bool
+) -> Summary:
+    """The effect of a call of an `@njit` function on its arguments and result."""
+    key = (dispatcher, arg_types, active, result)
+    if key in _summaries:
+        return _summaries[key]
+    # Recursion: assume that the function does nothing, and repeat until that is consistent,
+    # forgetting each time what was concluded from the assumption.
+    n = len(arg_types)
+    code = typed(dispatcher, arg_types)
+    earlier = len(_summaries)
+    found = Summary.nothing(n)
+    while _summaries.get(key) != found:
+        while len(_summaries) > earlier:
+            _summaries.popitem()
+        _summaries[key] = found
+        found = Activity(code, active, result).summary(n)
+    return found

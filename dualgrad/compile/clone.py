@@ -1,0 +1,95 @@
+"""Clones: an `@njit` function compiled once more, for arguments that hold duals."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from numba.core import compiler, types
+from numba.core.compiler_machinery import register_pass
+from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import NopythonTypeInference
+
+from dualgrad.compile.activity import Activity
+from dualgrad.compile.frontend import Pass, carries_dual, jit_plain_callees, retyped
+from dualgrad.compile.promote import Rewriter
+from dualgrad.scalars import join
+from dualgrad.types import DualType
+
+
+def duals_in(ty: types.Type) -> Iterator[DualType]:
+    """Every dual type that values of a type are made of, not those inside duals."""
+    if isinstance(ty, DualType):
+        yield ty
+    elif isinstance(ty, types.BaseTuple):
+        for item in ty:
+            yield from duals_in(item)
+    else:
+        for name in ("dtype", "item_type", "key_type", "value_type", "type"):
+            inner = getattr(ty, name, None)
+            if isinstance(inner, types.Type):
+                yield from duals_in(inner)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Promote(Pass):
+    _name = "dualgrad_promote"
+
+    def run_pass(self, state: Any) -> bool:
+        jit_plain_callees(state.func_ir, state.typingctx)
+        wanted = state.pipeline.result
+        duals = [dual for ty in state.args for dual in duals_in(ty)]
+        level = join([*duals, wanted])
+        if level is not None:
+            code = retyped(state)
+            active = tuple(carries_dual(ty) for ty in state.args)
+            activity = Activity(code, active, wanted is not None)
+            Rewriter(code, level, activity, state.args, clone_of).run()
+        return True
+
+
+class _CloneCompiler(compiler.CompilerBase):  # type: ignore[misc]
+    #: the dual type that the caller wants buffers that are returned to hold, if any
+    result: DualType | None = None
+
+    def define_pipelines(self) -> list[Any]:
+        pm = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state, "dualgrad clone")
+        where = [step for step, _ in pm.passes].index(NopythonTypeInference)
+        pm.passes.insert(where, (_Promote, "promote buffers, clone callees"))
+        pm._finalized = False
+        pm.finalize()
+        return [pm]
+
+
+class Clone(CPUDispatcher):
+    """The dispatcher of a clone. Only compiled code calls it: duals have no Python wrapper."""
+
+    def __init__(self, original: Dispatcher, result: DualType | None) -> None:
+        options = {
+            **original.targetoptions,
+            "no_cpython_wrapper": True,
+            "no_cfunc_wrapper": True,
+            "parallel": False,
+        }
+        pipeline = type("_CloneCompiler", (_CloneCompiler,), {"result": result})
+        super().__init__(original.py_func, original.locals, options, pipeline)
+        self.original = original
+
+
+_clones: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Clone]] = weakref.WeakKeyDictionary()
+
+
+def clone_of(original: Dispatcher, result: DualType | None = None) -> Clone:
+    """The clone of an `@njit` function.
+
+    `result` is the dual type that returned buffers must be able to hold, for a caller that
+    writes derivatives into them.
+    """
+    if isinstance(original, Clone):
+        original = original.original
+    known = _clones.setdefault(original, {})
+    if result not in known:
+        known[result] = Clone(original, result)
+    return known[result]

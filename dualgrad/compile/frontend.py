@@ -1,0 +1,159 @@
+"""Numba's front end alone: a function's typed intermediate representation, nothing compiled."""
+
+from __future__ import annotations
+
+import types as pytypes
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+from numba import njit
+from numba.core import compiler, ir, ir_utils, types
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
+
+from dualgrad.types import DualType, primal
+
+
+@dataclass
+class Typed:
+    """A function's intermediate representation with the types of its variables."""
+
+    func_ir: Any
+    typemap: dict[str, types.Type]
+    calltypes: dict[Any, Any]
+
+
+def primal_type(ty: types.Type) -> types.Type:
+    """The type that `ty` has in the primal function: every dual replaced by its float."""
+    if isinstance(ty, DualType):
+        return primal(ty)
+    if isinstance(ty, types.Array):
+        return ty.copy(dtype=primal_type(ty.dtype))
+    if isinstance(ty, types.NamedTuple):
+        return types.NamedTuple([primal_type(item) for item in ty], ty.instance_class)
+    if isinstance(ty, types.NamedUniTuple):
+        return types.NamedUniTuple(primal_type(ty.dtype), ty.count, ty.instance_class)
+    if isinstance(ty, (types.StarArgTuple, types.StarArgUniTuple)):
+        return types.StarArgTuple([primal_type(item) for item in ty])
+    if isinstance(ty, types.BaseTuple):
+        return types.Tuple([primal_type(item) for item in ty])
+    if isinstance(ty, types.List):
+        return ty.copy(dtype=primal_type(ty.dtype))
+    if isinstance(ty, types.ListType):
+        return types.ListType(primal_type(ty.item_type))
+    if isinstance(ty, types.DictType):
+        return types.DictType(primal_type(ty.key_type), primal_type(ty.value_type))
+    if isinstance(ty, types.Optional):
+        return types.Optional(primal_type(ty.type))
+    return ty
+
+
+def carries_dual(ty: types.Type) -> bool:
+    """Whether a value of this type holds duals."""
+    return primal_type(ty) != ty
+
+
+_jitted: weakref.WeakKeyDictionary[Any, Dispatcher] = weakref.WeakKeyDictionary()
+
+
+def as_dispatcher(function: Any) -> Dispatcher:
+    """The `@njit` form of a function; one that is compiled by Numba already is itself."""
+    if isinstance(function, Dispatcher):
+        return function
+    if function not in _jitted:
+        _jitted[function] = njit(function)
+    return _jitted[function]
+
+
+def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
+    """Let undecorated Python functions that `f` calls be called as if they were `@njit`."""
+    for block in func_ir.blocks.values():
+        for assign in block.find_insts(ir.Assign):
+            function = _constant(func_ir, assign.value)
+            if isinstance(function, pytypes.FunctionType) and not _known(typingctx, function):
+                jitted = as_dispatcher(function)
+                assign.value = ir.Global(function.__name__, jitted, assign.loc)
+    func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
+
+
+def _constant(func_ir: Any, value: Any) -> Any:
+    """What a global, a free variable or an attribute of a module is; None for anything else."""
+    if isinstance(value, (ir.Global, ir.FreeVar)):
+        return value.value
+    if isinstance(value, ir.Expr) and value.op == "getattr":
+        owner = ir_utils.guard(ir_utils.get_definition, func_ir, value.value)
+        module = _constant(func_ir, owner) if owner is not None else None
+        if isinstance(module, pytypes.ModuleType):
+            return getattr(module, value.attr, None)
+    return None
+
+
+def _known(typingctx: Any, function: Any) -> bool:
+    """Whether Numba itself has a meaning for a Python function (an overload, say)."""
+    try:
+        return typingctx.resolve_value_type(function) is not None
+    except NumbaError:
+        return False
+
+
+class Pass(FunctionPass):  # type: ignore[misc]
+    """A pass of ours: Numba's base class is abstract in its constructor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class JitPlainCallees(Pass):
+    _name = "dualgrad_jit_plain_callees"
+
+    def run_pass(self, state: Any) -> bool:
+        jit_plain_callees(state.func_ir, state.typingctx)
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _Stop(Pass):
+    _name = "dualgrad_stop"
+
+    def run_pass(self, state: Any) -> bool:
+        state.cr = Typed(state.func_ir, state.typemap, state.calltypes)
+        return True
+
+
+class _FrontEnd(compiler.CompilerBase):
+    def define_pipelines(self) -> list[Any]:
+        pm = compiler.DefaultPassBuilder.define_untyped_pipeline(self.state, "dualgrad front end")
+        pm.add_pass(JitPlainCallees, "jit plain callees")
+        pm.add_pass(NopythonTypeInference, "type inference")
+        pm.add_pass(_Stop, "stop before lowering")
+        pm.finalize()
+        return [pm]
+
+
+_typed: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Typed]] = weakref.WeakKeyDictionary()
+
+
+def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
+    """The front end's result for a function and the types of its arguments."""
+    known = _typed.setdefault(dispatcher, {})
+    if arg_types not in known:
+        flags = compiler.Flags()
+        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
+        known[arg_types] = compiler.compile_extra(
+            dispatcher.typingctx, dispatcher.targetctx, dispatcher.py_func, arg_types, None,
+            flags, dispatcher.locals, pipeline_class=_FrontEnd,
+        )  # fmt: skip
+    return known[arg_types]
+
+
+def retyped(state: Any) -> Typed:
+    """The types that a function under compilation would have for its primal arguments."""
+    primal_args = tuple(primal_type(ty) for ty in state.args)
+    result = type_inference_stage(
+        state.typingctx, state.targetctx, state.func_ir, primal_args, None, state.locals
+    )
+    return Typed(state.func_ir, result.typemap, result.calltypes)

@@ -1,0 +1,234 @@
+"""Rewrite a function's intermediate representation so that its buffers can hold duals.
+
+An allocation that an active value can reach is followed by a copy into duals, a call of an
+`@njit` function that is handed something active becomes a call of its clone. All else stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, ir, ir_utils, types
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+from dualgrad.compile.activity import (
+    Activity,
+    call_arguments,
+    is_buffer,
+    is_fresh,
+)
+from dualgrad.compile.frontend import Typed, carries_dual
+from dualgrad.types import DualType, depth, primal
+
+# ------------------------------------------------------------------------- promotion of values
+
+
+def with_primal(dual: DualType, ty: types.Type) -> DualType:
+    """`dual` over another float type, which may come with dual levels of its own."""
+    base = with_primal(dual.base, ty) if isinstance(dual.base, DualType) else primal(ty)
+    return DualType(base, dual.n)
+
+
+def promoted(ty: types.Type, dual: DualType) -> types.Type:
+    """The type of `promote(value, dual)` for a value of type `ty`."""
+    if isinstance(ty, (types.Float, DualType)):
+        return with_primal(dual, ty) if depth(ty) < dual.depth else ty
+    if isinstance(ty, types.Array):
+        layout = ty.layout if ty.layout in "CF" else "C"
+        dtype = promoted(ty.dtype, dual)
+        return ty if dtype == ty.dtype else types.Array(dtype, ty.ndim, layout)
+    if isinstance(ty, types.List):
+        dtype = promoted(ty.dtype, dual)
+        return ty if dtype == ty.dtype else types.List(dtype)
+    return ty
+
+
+@intrinsic
+def promote(typingctx: Any, value: Any, dual: Any) -> Any:
+    """`value` with duals for its floats: a copy, or the same object where it needs none."""
+    result = promoted(value, dual.instance_type)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if result == value:
+            return impl_ret_borrowed(context, builder, result, args[0])
+        if isinstance(value, types.Array):
+            return _copied(context, builder, value, result, args[0])
+        if isinstance(value, types.List):
+            item = result.dtype
+            return context.compile_internal(
+                builder, lambda items: [promote(it, item) for it in items], result(value), args[:1]
+            )
+        return context.cast(builder, args[0], value, result)
+
+    return result(value, dual), codegen
+
+
+@intrinsic
+def as_array_of(typingctx: Any, array: Any, dtype: Any) -> Any:
+    """A copy of an array with another type of items, Fortran order kept."""
+    layout = "F" if array.layout == "F" else "C"
+    result = types.Array(dtype.instance_type, array.ndim, layout)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _copied(context, builder, array, result, args[0])
+
+    return result(array, dtype), codegen
+
+
+@intrinsic
+def copy_into(typingctx: Any, target: Any, source: Any) -> Any:
+    """Copy the items of an array into one of the same shape, with the type of its items."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        to, array = (
+            context.make_array(ty)(context, builder, arg)
+            for ty, arg in zip((target, source), args, strict=True)
+        )
+        _copy_items(context, builder, source, array, target, to)
+        return context.get_dummy_value()
+
+    return types.void(target, source), codegen
+
+
+def _copied(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+    array = context.make_array(source)(context, builder, value)
+    shape = cgutils.unpack_tuple(builder, array.shape, source.ndim)
+    copy = arrayobj._empty_nd_impl(context, builder, target, shape)
+    _copy_items(context, builder, source, array, target, copy)
+    return impl_ret_new_ref(context, builder, target, copy._getvalue())
+
+
+def _copy_items(
+    context: Any, builder: Any, source: Any, array: Any, target: Any, copy: Any
+) -> None:
+    shape = cgutils.unpack_tuple(builder, array.shape, source.ndim)
+    strides = cgutils.unpack_tuple(builder, array.strides, source.ndim)
+    copy_strides = cgutils.unpack_tuple(builder, copy.strides, target.ndim)
+    intp = context.get_value_type(types.intp)
+    with cgutils.loop_nest(builder, shape, intp=intp) as index:
+        pointer = cgutils.get_item_pointer2(
+            context, builder, array.data, shape, strides, source.layout, index
+        )
+        item = arrayobj.load_item(context, builder, source, pointer)
+        item = context.cast(builder, item, source.dtype, target.dtype)
+        pointer = cgutils.get_item_pointer2(
+            context, builder, copy.data, shape, copy_strides, target.layout, index
+        )
+        arrayobj.store_item(context, builder, target, item, pointer)
+
+
+# ----------------------------------------------------------------------------------- rewriting
+
+
+class Rewriter:
+    """Rewrites one function for one set of argument types."""
+
+    def __init__(
+        self,
+        code: Typed,
+        dual: DualType,
+        activity: Activity,
+        arg_types: Sequence[types.Type],
+        clone_of: Callable[[Any, DualType | None], Any],
+    ) -> None:
+        self.code, self.dual, self.activity = code, dual, activity
+        self.arg_types, self.clone_of = arg_types, clone_of
+
+    def run(self) -> None:
+        func_ir = self.code.func_ir
+        for block in func_ir.blocks.values():
+            body: list[Any] = []
+            for statement in block.body:
+                body += self._statement(statement, block.scope)
+            block.body = body
+        func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
+
+    def _statement(self, statement: Any, scope: Any) -> list[Any]:
+        if not isinstance(statement, ir.Assign):
+            return [statement]
+        loc, target, value = statement.loc, statement.target, statement.value
+        new = _Builder(scope, loc)
+        if isinstance(value, ir.Expr) and value.op == "call":
+            value = self._call(value, target, new)
+        if self._is_allocation(statement.value) and self.activity.is_active(target.name):
+            value = new.call(promote, new.assign(value), new.constant(self.dual))
+        return [*new.body, ir.Assign(value, target, loc)]
+
+    def _is_allocation(self, value: Any) -> bool:
+        """Whether an expression makes a buffer, or is a constant one, which needs a copy."""
+        if isinstance(value, ir.Arg):
+            return not carries_dual(self.arg_types[value.index])
+        if isinstance(value, (ir.Global, ir.FreeVar)):
+            return isinstance(value.value, np.ndarray)
+        if not isinstance(value, ir.Expr) or (value.op == "build_list" and not value.items):
+            return False
+        return is_fresh(value, self.code)
+
+    def _call(self, expr: Any, target: Any, new: _Builder) -> Any:
+        """A call with what it needs for duals: a clone, a dual dtype, promoted items."""
+        kind = self.code.typemap[expr.func.name]
+        wanted = self.activity.is_active(target.name)
+        given = any(self.activity.is_active(var.name) for var in call_arguments(expr))
+        if isinstance(kind, types.Dispatcher):
+            if not given and not wanted:
+                return expr
+            buffer = is_buffer(self.code.typemap[target.name])
+            clone = self.clone_of(kind.dispatcher, self.dual if wanted and buffer else None)
+            return _with(expr, func=new.constant(clone))
+        if isinstance(kind, types.NumberClass) and given:
+            return new.call(promote, *expr.args, new.constant(self._lifted(kind)))
+        if isinstance(kind, types.BoundFunction):
+            receiver = self.activity.is_active(expr.func.name)
+            if isinstance(kind.this, types.List) and receiver:
+                dual = new.constant(self.dual)
+                args = [new.assign(new.call(promote, var, dual)) for var in expr.args]
+                return _with(expr, args=args)
+            given = given or receiver
+        if not (given or wanted):
+            return expr
+        args = [self._dual_dtype(var, new) for var in expr.args]
+        kws = [(name, self._dual_dtype(var, new)) for name, var in expr.kws]
+        return _with(expr, args=args, kws=kws)
+
+    def _dual_dtype(self, var: Any, new: _Builder) -> Any:
+        """A dtype argument that names a float, naming the dual instead."""
+        ty = self.code.typemap.get(var.name)
+        if isinstance(ty, (types.NumberClass, types.DType)):
+            lifted = self._lifted(ty)
+            return var if lifted is None else new.constant(lifted)
+        return var
+
+    def _lifted(self, ty: Any) -> DualType | None:
+        dtype = ty.instance_type if isinstance(ty, types.NumberClass) else ty.dtype
+        return with_primal(self.dual, dtype) if isinstance(dtype, types.Float) else None
+
+
+class _Builder:
+    """Collects the statements that a rewritten statement needs before it."""
+
+    def __init__(self, scope: Any, loc: Any) -> None:
+        self.scope, self.loc, self.body = scope, loc, []
+
+    def assign(self, value: Any) -> Any:
+        var = self.scope.redefine("$dualgrad", self.loc)
+        self.body.append(ir.Assign(value, var, self.loc))
+        return var
+
+    def constant(self, value: Any) -> Any:
+        return self.assign(ir.Global("$dualgrad", value, self.loc))
+
+    def call(self, function: Any, *args: Any) -> Any:
+        return ir.Expr.call(self.constant(function), args, (), self.loc)
+
+
+def _with(expr: Any, **changes: Any) -> Any:
+    """A call expression with some parts replaced."""
+    parts = {"func": expr.func, "args": expr.args, "kws": expr.kws, **changes}
+    return ir.Expr.call(
+        parts["func"], tuple(parts["args"]), tuple(parts["kws"]), expr.loc, vararg=expr.vararg,
+        varkwarg=expr._kws.get("varkwarg"), target=expr._kws.get("target"),
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""Vector arithmetic on the tangents of a dual, as LLVM code.
+
+Over a float base every operation is one vector instruction, allowed to contract to fma. Over a
+base that is a dual it is the base's own operation, lane by lane.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+
+from dualgrad.types import Lanes
+
+_INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
+
+
+def call(context: Any, builder: Any, fn: Any, arg_types: Any, args: Any) -> tuple[Any, Any]:
+    """Emit `fn(*args)`, resolved for scalar types as Numba would; return (type, value)."""
+    function = context.typing_context.resolve_value_type(fn)
+    signature = context.typing_context.resolve_function_type(function, tuple(arg_types), {})
+    cast = [context.cast(builder, *it) for it in zip(args, arg_types, signature.args, strict=True)]
+    return signature.return_type, context.get_function(function, signature)(builder, cast)
+
+
+def zero(context: Any, ty: Lanes) -> ir.Constant:
+    """All lanes zero."""
+    return ir.Constant(context.get_value_type(ty), None)
+
+
+def splat(context: Any, builder: Any, ty: Lanes, scalar: Any) -> Any:
+    """The same base number in every lane of a vector."""
+    vector_type = context.get_value_type(ty)
+    if not isinstance(vector_type, ir.VectorType):
+        return scalar
+    index = ir.IntType(32)
+    undefined = ir.Constant(vector_type, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, index(0))
+    mask = ir.Constant(ir.VectorType(index, ty.n), None)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+def get(context: Any, builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
+    """Lane `k` (a Python int or, over a float base, an LLVM integer)."""
+    if not ty.in_vector:
+        return builder.extract_value(u, k)
+    if ty.n == 1:
+        return u
+    return builder.extract_element(u, ir.IntType(32)(k) if isinstance(k, int) else k)
+
+
+def put(context: Any, builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
+    """`u` with lane `k` replaced."""
+    if not ty.in_vector:
+        return builder.insert_value(u, item, k)
+    if ty.n == 1:
+        return item
+    return builder.insert_element(u, item, ir.IntType(32)(k))
+
+
+def _lane_by_lane(
+    context: Any, builder: Any, ty: Lanes, function: Callable[..., Any], *operands: Any
+) -> Any:
+    result = ir.Constant(context.get_value_type(ty), ir.Undefined)
+    for k in range(ty.n):
+        items = [get(context, builder, ty, u, k) for u in operands]
+        result = put(context, builder, ty, result, k, function(*items))
+    return result
+
+
+def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> Any:
+    if ty.in_vector:
+        return getattr(builder, _INSTRUCTION[op])(u, v, flags=("contract",))
+    base = (ty.base, ty.base)
+    return _lane_by_lane(
+        context, builder, ty, lambda a, b: call(context, builder, op, base, (a, b))[1], u, v
+    )
+
+
+def add(context: Any, builder: Any, ty: Lanes, u: Any, v: Any) -> Any:
+    """`u + v`, where `None` stands for an inactive operand's zero."""
+    if u is None or v is None:
+        return v if u is None else u
+    return _combine(context, builder, ty, operator.add, u, v)
+
+
+def sub(context: Any, builder: Any, ty: Lanes, u: Any, v: Any) -> Any:
+    """`u - v`, where `None` stands for an inactive operand's zero."""
+    if v is None:
+        return u
+    return neg(context, builder, ty, v) if u is None else _combine(
+        context, builder, ty, operator.sub, u, v
+    )
+
+
+def neg(context: Any, builder: Any, ty: Lanes, u: Any) -> Any:
+    """`-u`."""
+    if ty.in_vector:
+        return builder.fneg(u)
+    return _lane_by_lane(
+        context, builder, ty, lambda a: call(context, builder, operator.neg, (ty.base,), (a,))[1], u
+    )
+
+
+def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
+    """`u * factor`, the factor a number of the base type; `None` stays `None`."""
+    if u is None:
+        return None
+    if ty.in_vector:
+        factor = splat(context, builder, ty, factor)
+        return _combine(context, builder, ty, operator.mul, u, factor)
+    base = (ty.base, ty.base)
+    return _lane_by_lane(
+        context, builder, ty, lambda a: call(context, builder, operator.mul, base, (a, factor))[1], u
+    )
+
+
+def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
+    """`u * factor`, but a lane that is zero stays zero even if the factor is inf or nan."""
+    if u is None:
+        return None
+    scaled = scale(context, builder, ty, u, factor)
+    if ty.in_vector:
+        nothing = zero(context, ty)
+        return builder.select(builder.fcmp_ordered("==", u, nothing), nothing, scaled)
+    result = scaled
+    for k in range(ty.n):
+        lane, product = (get(context, builder, ty, it, k) for it in (u, scaled))
+        kept = builder.select(is_zero(context, builder, ty.base, lane), lane, product)
+        result = put(context, builder, ty, result, k, kept)
+    return result
+
+
+def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:
+    """Whether a number is zero in its value and all its tangents."""
+    if isinstance(ty, types.Float):
+        return builder.fcmp_ordered("==", x, x.type(0))
+    parts = [(ty.base, builder.extract_value(x, 0))]
+    lanes = builder.extract_value(x, 1)
+    parts += [(ty.base, get(context, builder, ty.lanes, lanes, k)) for k in range(ty.n)]
+    result = ir.IntType(1)(1)
+    for part in parts:
+        result = builder.and_(result, is_zero(context, builder, *part))
+    return result
+
+
+def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> Any:
+    """The lanes converted to another base type."""
+    if source == target:
+        return u
+    result = ir.Constant(context.get_value_type(target), ir.Undefined)
+    for k in range(source.n):
+        item = get(context, builder, source, u, k)
+        item = context.cast(builder, item, source.base, target.base)
+        result = put(context, builder, target, result, k, item)
+    return result
+
+
+def select(context: Any, builder: Any, ty: Lanes, condition: Any, u: Any, v: Any) -> Any:
+    """`u if condition else v`, where `None` stands for an inactive operand's zero."""
+    u, v = (zero(context, ty) if it is None else it for it in (u, v))
+    return builder.select(condition, u, v)

@@ -1,0 +1,227 @@
+"""The derivative rules: one table, pure mathematics.
+
+A rule is an expression in the arguments and the value already computed. It runs as plain
+Python, is compiled by Numba for float32 and float64, and is differentiated itself when
+transforms are nested. A form is therefore chosen to be accurate over the whole domain (no
+cancellation, no overflow that the derivative does not have) and to be smooth where the
+derivative is: a branch may choose between two formulas, but each must hold on both sides.
+
+Where a function has no value (`log(-1)`) it has no derivative either, so a rule need not care.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LN2 = math.log(2.0)
+LOG2E = 1.0 / math.log(2.0)
+LOG10E = 0.4342944819032518  # 1 / log(10.0) is one unit in the last place off
+DEGREE = math.pi / 180.0
+ERF_SLOPE = 2.0 / math.sqrt(math.pi)
+
+# -------------------------------------------------------------------------------- the table
+
+#: Functions of x: the derivative, in terms of x and the value y. Adding 0.0 makes -0.0 a 0.0:
+#: the slope at the edge of the domain is +inf, whichever zero it is.
+UNARY: dict[str, str] = {
+    "positive":   "1.0",
+    "negative":   "-1.0",
+    "conjugate":  "1.0",
+    "absolute":   "np.sign(x)",
+    "fabs":       "np.sign(x)",
+    "deg2rad":    "DEGREE",
+    "rad2deg":    "1.0 / DEGREE",
+    "square":     "x + x",
+    "reciprocal": "-y * y",
+    "sqrt":       "0.5 / (y + 0.0)",
+    "cbrt":       "1.0 / (3.0 * y * y)",
+    "exp":        "y",
+    "exp2":       "LN2 * y",
+    "expm1":      "np.exp(x)",  # y + 1.0 cancels near -inf
+    "log":        "1.0 / (x + 0.0)",
+    "log2":       "LOG2E / (x + 0.0)",
+    "log10":      "LOG10E / (x + 0.0)",
+    "log1p":      "1.0 / (1.0 + x)",
+    "sin":        "np.cos(x)",
+    "cos":        "-np.sin(x)",
+    "tan":        "1.0 + y * y",
+    "arcsin":     "1.0 / np.sqrt((1.0 - x) * (1.0 + x))",
+    "arccos":     "-1.0 / np.sqrt((1.0 - x) * (1.0 + x))",
+    "arctan":     "1.0 / (1.0 + x * x)",
+    "sinh":       "np.cosh(x)",
+    "cosh":       "np.sinh(x)",
+    "tanh":       "sech_squared(x)",
+    "arcsinh":    "1.0 / np.hypot(1.0, x)",
+    "arccosh":    "1.0 / (np.sqrt(x - 1.0) * np.sqrt(x + 1.0))",
+    "arctanh":    "1.0 / ((1.0 - x) * (1.0 + x))",
+    "erf":        "ERF_SLOPE * np.exp(-x * x)",
+    "erfc":       "-ERF_SLOPE * np.exp(-x * x)",
+    "gamma":      "y * digamma(x)",
+    "lgamma":     "digamma(x)",
+}  # fmt: skip
+
+#: Functions of x and y: the partial derivatives, in terms of x, y and the value z. The second
+#: argument of `ldexp` is an integer. `fmod` and `remainder` subtract a whole multiple of y: x / y
+#: may round up to the next one, so that the multiple is read off the value.
+BINARY: dict[str, tuple[str, str]] = {
+    "power":      ("power_in_base(x, y, z)",  "power_in_exponent(x, y, z)"),
+    "hypot":      ("cosine(x, z)",            "cosine(y, z)"),
+    "arctan2":    ("over_squares(y, x)",      "-over_squares(x, y)"),
+    "logaddexp":  ("logistic(x - y)",         "logistic(y - x)"),
+    "logaddexp2": ("logistic(LN2 * (x - y))", "logistic(LN2 * (y - x))"),
+    "fmod":       ("1.0",                     "-np.rint((x - z) / y)"),
+    "remainder":  ("1.0",                     "-np.rint((x - z) / y)"),
+    "copysign":   ("np.sign(x) * np.copysign(1.0, y)", "0.0"),
+    "nextafter":  ("1.0",                     "0.0"),
+    "ldexp":      ("np.ldexp(1.0, y)",        "0.0"),
+}  # fmt: skip
+
+#: Functions whose value is one of x and y: where it is x. The second half is how each treats nan.
+SELECT: dict[str, str] = {
+    "maximum": "x >= y or x != x",
+    "minimum": "x <= y or x != x",
+    "fmax":    "x >= y or y != y",
+    "fmin":    "x <= y or y != y",
+}  # fmt: skip
+
+#: Piecewise constant functions: the derivative is zero, at the jumps too.
+CONSTANT: tuple[str, ...] = (
+    "floor", "ceil", "trunc", "rint", "sign", "floor_divide", "spacing",
+)  # fmt: skip
+
+#: Questions about values; the answer is a boolean.
+PREDICATE: tuple[str, ...] = (
+    "isnan", "isinf", "isfinite", "signbit",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    "logical_not", "logical_and", "logical_or", "logical_xor",
+)  # fmt: skip
+
+# ------------------------------------------------------------------------- what rules call
+
+
+def sech_squared(x: Any) -> Any:
+    """1 / cosh(x)², by the exponential that cannot overflow. 1 - tanh(x)² cancels."""
+    t = np.exp(-2.0 * x if x > 0.0 else 2.0 * x)
+    return 4.0 * t / ((1.0 + t) * (1.0 + t))
+
+
+def logistic(d: Any) -> Any:
+    """1 / (1 + exp(-d)), by the exponential that cannot overflow."""
+    t = np.exp(-d if d > 0.0 else d)
+    return (1.0 if d > 0.0 else t) / (1.0 + t)
+
+
+def digamma(x: Any) -> Any:
+    """The logarithmic derivative of gamma.
+
+    Reflected to the right half line, shifted to where the asymptotic series has converged to
+    the last digit (from 10 on; so have its first two derivatives), and summed there.
+    """
+    shift = 0.0
+    if x <= 0.0:
+        shift -= np.pi / np.tan(np.pi * (x - np.rint(x)))  # pi * x would have lost the fraction
+        x = 1.0 - x
+    while x < 10.0:
+        shift -= 1.0 / x
+        x += 1.0
+    w = 1.0 / (x * x)
+    tail = 1 / 132 - w * (691 / 32760 - w * (1 / 12 - w * (3617 / 8160)))
+    series = 1 / 12 - w * (1 / 120 - w * (1 / 252 - w * (1 / 240 - w * tail)))
+    return np.log(x) - 0.5 / x - w * series + shift
+
+
+def cosine(x: Any, z: Any) -> Any:
+    """x / z for a leg x of hypotenuse z; 0 at the origin, where `hypot` has its kink."""
+    return x / z if z > 0.0 and abs(x) < np.inf else np.sign(x)
+
+
+def over_squares(x: Any, y: Any) -> Any:
+    """x / (x² + y²) without the squares, which over- and underflow."""
+    if abs(x) >= abs(y):
+        return 1.0 / (x + y * (y / x))
+    return x / y / (y + x * (x / y))
+
+
+def power_in_base(x: Any, y: Any, z: Any) -> Any:
+    """y x^(y - 1).
+
+    z / x saves the second power, and is closer: y - 1 has a rounding error where y < 1. It fails
+    where it, or z, leaves the range of numbers; for z the smallest float32 is the bound, as
+    beyond it y - 1 is exact wherever the digits that z has lost are needed.
+    """
+    slope = z / x
+    if not 0.0 < abs(slope) < np.inf or (y > 1.0 and abs(z) < 1.2e-38):
+        slope = np.power(x, y - 1.0)
+    # x^0 is 1 even at 0, inf and nan, where x^-1 is no finite number
+    return y * slope if y != 0.0 or abs(slope) < np.inf else 0.0
+
+
+def power_in_exponent(x: Any, y: Any, z: Any) -> Any:
+    """x^y log(x).
+
+    0^y is 0 for every y > 0, and so is its derivative. At 0^0 it jumps from 1 to 0 and the
+    derivative is -inf. A negative base has real powers at the integers only, hence no derivative
+    in y: log makes it nan. That harms no one who does not ask, as a constant exponent has no
+    tangent. These are the choices of Ceres (jet.h), which has the full table of cases.
+    """
+    return 0.0 if z == 0.0 and (x == 0.0 or x == np.inf) else z * np.log(x)
+
+
+#: Plain functions that rules call; a compiler of rules has to know them.
+HELPERS: tuple[Callable[..., Any], ...] = (
+    sech_squared, logistic, digamma, cosine, over_squares, power_in_base, power_in_exponent,
+)  # fmt: skip
+
+# ------------------------------------------------------------------------ the table at work
+
+#: Other names in `numpy` and `math`.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "arcsin":  ("asin",),
+    "arccos":  ("acos",),
+    "arctan":  ("atan",),
+    "arctan2": ("atan2",),
+    "arcsinh": ("asinh",),
+    "arccosh": ("acosh",),
+    "arctanh": ("atanh",),
+    "deg2rad": ("radians",),
+    "rad2deg": ("degrees",),
+    "power":   ("pow", "float_power"),
+}  # fmt: skip
+
+# Numba compiles none of these, and `math.remainder` is another function than `np.remainder`.
+_NOT_IN_NUMBA = {getattr(math, name, None) for name in ("cbrt", "fmod", "remainder")}
+
+
+def functions(name: str) -> tuple[Callable[..., Any], ...]:
+    """All functions of `numpy` and `math` that go by `name`, as far as Numba compiles them."""
+    names = (name, *ALIASES.get(name, ()))
+    found = [getattr(module, alias, None) for module in (np, math) for alias in names]
+    return tuple(f for f in dict.fromkeys(found) if f is not None and f not in _NOT_IN_NUMBA)
+
+
+def derivative(name: str) -> Callable[..., Any]:
+    """The derivative of a function of one argument, as a function of x and the value y."""
+    return _function(f"d_{name}", "x, y", UNARY[name])
+
+
+def partials(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The partial derivatives of a function of x and y, as functions of x, y and the value z."""
+    in_x, in_y = BINARY[name]
+    return _function(f"dx_{name}", "x, y, z", in_x), _function(f"dy_{name}", "x, y, z", in_y)
+
+
+def selects(name: str) -> Callable[..., Any]:
+    """Whether a function that returns x or y returns x, as a function of both."""
+    return _function(f"selects_{name}", "x, y", SELECT[name])
+
+
+@functools.cache
+def _function(name: str, arguments: str, expression: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = eval(f"lambda {arguments}: {expression}", globals())
+    function.__name__ = function.__qualname__ = name
+    return function

@@ -1,0 +1,123 @@
+"""What a kernel does with single tangents: make seeds, read lanes off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from dualgrad import lanes
+from dualgrad.scalars import pack
+
+
+@intrinsic
+def seeded(typingctx: Any, x: Any, k: Any, dual: Any) -> Any:
+    """The number `x` as a dual whose lane `k` is one; all are zero if there is no such lane."""
+    ty = dual.instance_type
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.cast(builder, args[0], x, ty.base)
+        one = context.cast(builder, context.get_constant(types.float64, 1), types.float64, ty.base)
+        tangents = lanes.zero(context, ty.lanes)
+        for lane in range(ty.n):
+            here = builder.icmp_signed("==", args[1], args[1].type(lane))
+            item = builder.select(here, one, lanes.get(context, builder, ty.lanes, tangents, lane))
+            tangents = lanes.put(context, builder, ty.lanes, tangents, lane, item)
+        return pack(context, builder, ty, value, tangents)
+
+    return ty(x, types.intp, dual), codegen
+
+
+@intrinsic
+def set_seed(typingctx: Any, duals: Any, i: Any, k: Any, number: Any) -> Any:
+    """Set lane `k` of the `i`-th dual, in memory order, of a contiguous array to a number."""
+    dual = duals.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = context.make_array(duals)(context, builder, args[0])
+        base = context.get_data_type(dual.base)
+        floats = builder.bitcast(array.data, base.as_pointer())
+        index = builder.mul(args[1], args[1].type(1 + dual.n))
+        index = builder.add(index, builder.add(args[2], args[2].type(1)))
+        value = context.cast(builder, args[3], number, dual.base)
+        context.pack_value(builder, dual.base, value, builder.gep(floats, [index]))
+        return context.get_dummy_value()
+
+    return types.void(duals, types.intp, types.intp, number), codegen
+
+
+@intrinsic
+def with_tangent(typingctx: Any, x: Any, t: Any, dual: Any) -> Any:
+    """The number `x` as a dual of one lane, which is `t`."""
+    ty = dual.instance_type
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, tangent = (
+            context.cast(builder, arg, source, ty.base)
+            for arg, source in zip(args[:2], (x, t), strict=True)
+        )
+        one = lanes.put(context, builder, ty.lanes, lanes.zero(context, ty.lanes), 0, tangent)
+        return pack(context, builder, ty, value, one)
+
+    return ty(x, t, dual), codegen
+
+
+def _spilled(context: Any, builder: Any, ty: Any, dual: Any) -> Any:
+    """The lanes of a dual in memory, as a pointer to the first."""
+    base = context.get_data_type(ty.base)
+    model = context.data_model_manager[ty.lanes]
+    slot = cgutils.alloca_once(builder, ir.ArrayType(base, ty.n))
+    target = builder.bitcast(slot, model.get_data_type().as_pointer())
+    data = model.as_data(builder, builder.extract_value(dual, 1))
+    builder.store(data, target)
+    return builder.bitcast(slot, base.as_pointer())
+
+
+@intrinsic
+def lane(typingctx: Any, d: Any, k: Any) -> Any:
+    """Lane `k` of a dual."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if d.n == 1:
+            return lanes.get(context, builder, d.lanes, builder.extract_value(args[0], 1), 0)
+        pointer = builder.gep(_spilled(context, builder, d, args[0]), [args[1]])
+        return context.unpack_value(builder, d.base, pointer)
+
+    return d.base(d, types.intp), codegen
+
+
+@intrinsic
+def store_lanes(
+    typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop: Any
+) -> Any:
+    """``out[offset : offset + stop - first] = lanes of d from first to stop``.
+
+    `out` is one-dimensional and contiguous; bounds are not checked.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = context.make_array(out)(context, builder, args[0])
+        target = builder.gep(array.data, [args[1]])
+        first, stop = args[3], args[4]
+        whole = builder.and_(
+            builder.icmp_signed("==", first, first.type(0)),
+            builder.icmp_signed("==", stop, stop.type(d.n)),
+        )
+        with builder.if_else(whole, likely=True) as (all_lanes, some_lanes):
+            with all_lanes:
+                model = context.data_model_manager[d.lanes]
+                data = model.as_data(builder, builder.extract_value(args[2], 1))
+                pointer = builder.bitcast(target, model.get_data_type().as_pointer())
+                builder.store(data, pointer)
+            with some_lanes:
+                source = builder.gep(_spilled(context, builder, d, args[2]), [first])
+                count = builder.sub(stop, first)
+                cgutils.raw_memcpy(
+                    builder, target, source, count,
+                    context.get_abi_sizeof(context.get_data_type(d.base)),
+                )  # fmt: skip
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, d, types.intp, types.intp), codegen
