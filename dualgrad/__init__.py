@@ -1,13 +1,26 @@
 """Exact derivatives of ordinary Numba and NumPy code, at native speed."""
-import dualgrad.arrays.elementwise
+
+import dualgrad.arrays  # noqa: F401  (registers the array functions with Numba)
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,
     grad,
     jacobian,
+    jvp,
     value_and_derivative,
     value_and_grad,
     value_and_jacobian,
 )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "NotDifferentiable",
+    "derivative",
+    "grad",
+    "jacobian",
+    "jvp",
+    "value_and_derivative",
+    "value_and_grad",
+    "value_and_jacobian",
+]

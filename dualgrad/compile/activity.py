@@ -235,8 +235,9 @@ class Activity:
     def _call(self, target: str, expr: Any) -> None:
         kind = self._type(expr.func.name)
         args = [var.name for var in call_arguments(expr)]
-        if isinstance(kind, types.Dispatcher):
-            self._call_dispatcher(target, expr, kind.dispatcher)
+        dispatcher = called_dispatcher(kind)
+        if dispatcher is not None:
+            self._call_dispatcher(target, expr, dispatcher)
             return
         name = callee_name(self.code, expr)
         if isinstance(kind, types.BoundFunction):
@@ -284,6 +285,13 @@ class Activity:
             self._share([*members, *([target] if -1 in shared else [])])
         if effect.active_result:
             self._activate(target)
+
+
+def called_dispatcher(kind: types.Type | None) -> Any:
+    """The `@njit` function that a variable of this type is; None if it is something else."""
+    if isinstance(kind, types.RecursiveCall):
+        kind = kind.dispatcher_type
+    return kind.dispatcher if isinstance(kind, types.Dispatcher) else None
 
 
 def call_arguments(expr: Any) -> list[Any]:
@@ -358,6 +366,8 @@ def summarise(
     dispatcher: Any, arg_types: tuple[types.Type, ...], active: tuple[bool, ...], result: bool
 ) -> Summary:
     """The effect of a call of an `@njit` function on its arguments and result."""
+    if hasattr(dispatcher, "effect"):  # a transform inside a function
+        return dispatcher.effect(active)
     key = (dispatcher, arg_types, active, result)
     if key in _summaries:
         return _summaries[key]

@@ -43,7 +43,7 @@ class _Promote(Pass):
         duals = [dual for ty in state.args for dual in duals_in(ty)]
         level = join([*duals, wanted])
         if level is not None:
-            code = retyped(state)
+            code = retyped(state, state.pipeline.original)
             active = tuple(carries_dual(ty) for ty in state.args)
             activity = Activity(code, active, wanted is not None)
             Rewriter(code, level, activity, state.args, clone_of).run()
@@ -51,6 +51,7 @@ class _Promote(Pass):
 
 
 class _CloneCompiler(compiler.CompilerBase):  # type: ignore[misc]
+    original: Dispatcher
     #: the dual type that the caller wants buffers that are returned to hold, if any
     result: DualType | None = None
 
@@ -73,7 +74,7 @@ class Clone(CPUDispatcher):
             "no_cfunc_wrapper": True,
             "parallel": False,
         }
-        pipeline = type("_CloneCompiler", (_CloneCompiler,), {"result": result})
+        pipeline = type("_CloneCompiler", (_CloneCompiler,), {"original": original, "result": result})
         super().__init__(original.py_func, original.locals, options, pipeline)
         self.original = original
 
@@ -81,12 +82,14 @@ class Clone(CPUDispatcher):
 _clones: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Clone]] = weakref.WeakKeyDictionary()
 
 
-def clone_of(original: Dispatcher, result: DualType | None = None) -> Clone:
+def clone_of(original: Dispatcher, result: DualType | None = None) -> Dispatcher:
     """The clone of an `@njit` function.
 
     `result` is the dual type that returned buffers must be able to hold, for a caller that
     writes derivatives into them.
     """
+    if hasattr(original, "for_duals"):  # a transform inside a function
+        return original.for_duals()
     if isinstance(original, Clone):
         original = original.original
     known = _clones.setdefault(original, {})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import types as pytypes
 import weakref
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numba import njit
 from numba.core import compiler, ir, ir_utils, types
 from numba.core.compiler_machinery import FunctionPass, register_pass
@@ -61,11 +63,26 @@ _jitted: weakref.WeakKeyDictionary[Any, Dispatcher] = weakref.WeakKeyDictionary(
 
 def as_dispatcher(function: Any) -> Dispatcher:
     """The `@njit` form of a function; one that is compiled by Numba already is itself."""
-    if isinstance(function, Dispatcher):
+    known = function if isinstance(function, Dispatcher) else getattr(function, "_numba_type_", None)
+    if isinstance(known, types.Dispatcher):  # a transform
+        known = known.dispatcher
+    if known is None:
+        known = _jitted.get(function)
+    if known is None:
+        known = _jitted[function] = njit(_plain(function))
+    return known
+
+
+def _plain(function: Any) -> Any:
+    """A ufunc or another function without Python code as one that has some."""
+    if isinstance(function, pytypes.FunctionType):
         return function
-    if function not in _jitted:
-        _jitted[function] = njit(function)
-    return _jitted[function]
+    if isinstance(function, np.ufunc):
+        count = function.nin
+    else:
+        count = len(inspect.signature(function).parameters)
+    names = ", ".join(f"x{k}" for k in range(count))
+    return eval(f"lambda {names}: function({names})", {"function": function})
 
 
 def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
@@ -143,17 +160,19 @@ def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     if arg_types not in known:
         flags = compiler.Flags()
         dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
-        known[arg_types] = compiler.compile_extra(
-            dispatcher.typingctx, dispatcher.targetctx, dispatcher.py_func, arg_types, None,
-            flags, dispatcher.locals, pipeline_class=_FrontEnd,
-        )  # fmt: skip
+        with dispatcher._compiling_counter:  # how Numba knows a recursive call
+            known[arg_types] = compiler.compile_extra(
+                dispatcher.typingctx, dispatcher.targetctx, dispatcher.py_func, arg_types, None,
+                flags, dispatcher.locals, pipeline_class=_FrontEnd,
+            )  # fmt: skip
     return known[arg_types]
 
 
-def retyped(state: Any) -> Typed:
+def retyped(state: Any, dispatcher: Dispatcher) -> Typed:
     """The types that a function under compilation would have for its primal arguments."""
     primal_args = tuple(primal_type(ty) for ty in state.args)
-    result = type_inference_stage(
-        state.typingctx, state.targetctx, state.func_ir, primal_args, None, state.locals
-    )
+    with dispatcher._compiling_counter:
+        result = type_inference_stage(
+            state.typingctx, state.targetctx, state.func_ir, primal_args, None, state.locals
+        )
     return Typed(state.func_ir, result.typemap, result.calltypes)

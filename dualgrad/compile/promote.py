@@ -18,6 +18,7 @@ from numba.np import arrayobj
 from dualgrad.compile.activity import (
     Activity,
     call_arguments,
+    called_dispatcher,
     is_buffer,
     is_fresh,
 )
@@ -173,11 +174,12 @@ class Rewriter:
         kind = self.code.typemap[expr.func.name]
         wanted = self.activity.is_active(target.name)
         given = any(self.activity.is_active(var.name) for var in call_arguments(expr))
-        if isinstance(kind, types.Dispatcher):
+        dispatcher = called_dispatcher(kind)
+        if dispatcher is not None:
             if not given and not wanted:
                 return expr
             buffer = is_buffer(self.code.typemap[target.name])
-            clone = self.clone_of(kind.dispatcher, self.dual if wanted and buffer else None)
+            clone = self.clone_of(dispatcher, self.dual if wanted and buffer else None)
             return _with(expr, func=new.constant(clone))
         if isinstance(kind, types.NumberClass) and given:
             return new.call(promote, *expr.args, new.constant(self._lifted(kind)))

@@ -1,34 +1,312 @@
-"""The functions that users call."""
+"""The transforms that users call."""
 
 from __future__ import annotations
 
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any, Literal
+
 from dualgrad.compile.frontend import as_dispatcher
-from dualgrad.transforms.kernel import Plan
+from dualgrad.transforms.columns import ColumnsPlan
+from dualgrad.transforms.pushforward import JvpPlan
 from dualgrad.transforms.transform import Transform
 
+Chunk = int | Literal["auto"]
+Argnums = int | tuple[int, ...]
 
-def _transform(name, f, argnums, chunk, out_argnum, with_value):
+
+def derivative(
+    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None
+) -> Transform:
+    """Derivative of a function by one number.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function. Its result `y` is a number, an array or a tuple of them.
+    argnums : int or tuple of int
+        Which argument to differentiate by; a tuple gives a tuple of derivatives.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None.
+
+    Returns
+    -------
+    Transform
+        A function of the arguments of `f` whose result has the shape of `y`.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        For `argnums` that `f` does not have, and arguments or results that are no real numbers.
+
+    Notes
+    -----
+    Forward mode on dual numbers: Griewank and Walther, *Evaluating Derivatives*, 2nd ed.,
+    SIAM 2008, chapter 3.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> def f(x, y):
+    ...     return 3 * x**2 * y
+    >>> dg.derivative(f)(2.0, 5.0)
+    60.0
+    >>> dg.derivative(f, argnums=(0, 1))(2.0, 5.0)
+    (60.0, 12.0)
+    """
+    return _columns("derivative", f, argnums, "auto", out_argnum, with_value=False)
+
+
+def grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None,
+) -> Transform:  # fmt: skip
+    """Gradient of a function that returns a number.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result is a number.
+    argnums : int or tuple of int
+        Which argument to differentiate by; a tuple gives a tuple of gradients.
+    chunk : int or "auto"
+        How many tangents one sweep carries.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None.
+
+    Returns
+    -------
+    Transform
+        A function of the arguments of `f` whose result has the shape of the argument `x`.
+        With ``out=`` it writes into an array of that shape, and returns it.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        For `argnums` that `f` does not have, a chunk below one, a result that is no number, an
+        `out` of another shape or dtype.
+
+    Notes
+    -----
+    Forward mode on dual numbers, several tangents at a time: Revels, Lubin and Papamarkou,
+    *Forward-Mode Automatic Differentiation in Julia*, arXiv:1607.07892.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x):
+    ...     return np.sum(x**2) / 2
+    >>> dg.grad(f)(np.array([1.0, -2.0, 4.0]))
+    array([ 1., -2.,  4.])
+    """
+    return _columns("grad", f, argnums, chunk, out_argnum, with_value=False)
+
+
+def jacobian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None,
+) -> Transform:  # fmt: skip
+    """Jacobian of a function that returns an array.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result `y` is an array, or a tuple of arrays and
+        numbers.
+    argnums : int or tuple of int
+        Which argument to differentiate by; a tuple gives a tuple of Jacobians.
+    chunk : int or "auto"
+        How many tangents, which are columns of the Jacobian, one sweep carries.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None, as in ``f(t, y, dy)``.
+        What the caller left in it counts as a constant, and it is not written to.
+
+    Returns
+    -------
+    Transform
+        A function of the arguments of `f` whose result has shape ``y.shape + x.shape``; row i is
+        the gradient of output i. For a tuple `y` it is a tuple. With ``out=`` it writes into an
+        array of that shape (or such a tuple), and returns it.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        For `argnums` that `f` does not have, a chunk below one, a result that is a number, an
+        `out` of another shape or dtype.
+
+    Notes
+    -----
+    See `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x):
+    ...     return np.array([3 * x[0]**2 * x[1], 2 * x[0] + x[1]**8])
+    >>> dg.jacobian(f)(np.array([1.0, 1.0]))
+    array([[6., 3.],
+           [2., 8.]])
+    """
+    return _columns("jacobian", f, argnums, chunk, out_argnum, with_value=False)
+
+
+def value_and_derivative(
+    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None
+) -> Transform:
+    """`derivative` with the value from the same sweep: ``(y, derivative)``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.value_and_derivative(lambda x: x**3)(2.0)
+    (8.0, 12.0)
+    """
+    return _columns("derivative", f, argnums, "auto", out_argnum, with_value=True)
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None,
+) -> Transform:  # fmt: skip
+    """`grad` with the value from the same sweep: ``(y, gradient)``.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> dg.value_and_grad(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))
+    (6.0, array([3., 2.]))
+    """
+    return _columns("grad", f, argnums, chunk, out_argnum, with_value=True)
+
+
+def value_and_jacobian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None,
+) -> Transform:  # fmt: skip
+    """`jacobian` with the value from the same sweep: ``(y, jacobian)``.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> dg.value_and_jacobian(lambda x: x * x)(np.array([2.0, 3.0]))
+    (array([4., 9.]), array([[4., 0.],
+           [0., 6.]]))
+    """
+    return _columns("jacobian", f, argnums, chunk, out_argnum, with_value=True)
+
+
+def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
+    """Value, and product of the Jacobian with a vector: the directional derivative.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result `y` is a number, an array or a tuple of them.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None.
+
+    Returns
+    -------
+    Transform
+        A function of two tuples, `primals` and `tangents`, with an entry for each argument of
+        `f`, that returns ``(y, dy)``. A tangent has the shape of its primal; it is None, or an
+        integer beside an integer, for an argument that is held constant.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        For tuples of another length, and tangents of another shape than their primals.
+
+    Notes
+    -----
+    See `derivative`.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x, a):
+    ...     return a * np.sum(x * x)
+    >>> dg.jvp(f)((np.array([1.0, 2.0]), 3.0), (np.array([1.0, 0.0]), 0.5))
+    (15.0, 8.5)
+    """
+    function = _function(f)
+    plan = JvpPlan(function, _argnum(out_argnum, function, "out_argnum"))
+    names = ("primals", "tangents")
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    inner = [name for name in _signature(function).parameters if name != "out"]
+    transform = Transform(plan, None, inspect.Signature(parameters))
+    transform._params = inner
+    return transform
+
+
+# ----------------------------------------------------------------------------- what they check
+
+
+def _columns(
+    name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, with_value: bool
+) -> Transform:
+    function = _function(f)
     one = not isinstance(argnums, tuple)
-    return Transform(
-        Plan(as_dispatcher(f), name, (argnums,) if one else argnums, one, out_argnum, with_value),
-        None if chunk == "auto" else chunk,
-    )
+    numbers = tuple(_argnum(k, function, "argnums") for k in ((argnums,) if one else argnums))
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise ValueError(f"argnums: one or more different arguments are expected, not {argnums!r}")
+    out = None if out_argnum is None else _argnum(out_argnum, function, "out_argnum")
+    if out in numbers:
+        raise ValueError(f"argnums and out_argnum both name argument {out}")
+    plan = ColumnsPlan(function, name, numbers, one, out, with_value)
+    signature = _signature(function)
+    params = [p for p in signature.parameters.values() if p.name != "out"]
+    params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
+    return Transform(plan, _chunk(chunk), signature.replace(parameters=params))
 
 
-def grad(f, argnums=0, chunk="auto"):
-    return _transform("grad", f, argnums, chunk, None, False)
+def _function(f: Any) -> Any:
+    if not callable(f):
+        raise TypeError(f"a function is expected, not {f!r}")
+    return as_dispatcher(f)
 
-def jacobian(f, argnums=0, chunk="auto", out_argnum=None):
-    return _transform("jacobian", f, argnums, chunk, out_argnum, False)
 
-def derivative(f, argnums=0, out_argnum=None):
-    return _transform("derivative", f, argnums, "auto", out_argnum, False)
+def _signature(function: Any) -> inspect.Signature:
+    return inspect.signature(function.py_func)
 
-def value_and_grad(f, argnums=0, chunk="auto"):
-    return _transform("grad", f, argnums, chunk, None, True)
 
-def value_and_jacobian(f, argnums=0, chunk="auto", out_argnum=None):
-    return _transform("jacobian", f, argnums, chunk, out_argnum, True)
+def _argnum(k: Any, function: Any, name: str) -> int:
+    """A number of an argument of `f`, counted from the end if it is negative."""
+    if k is None:
+        return None
+    params = [p for p in _signature(function).parameters if p != "out"]
+    try:
+        index = operator.index(k)
+    except TypeError:
+        index = None
+    if index is None or isinstance(k, bool):
+        raise TypeError(f"{name}: the number of an argument is expected, not {k!r}")
+    if not -len(params) <= index < len(params):
+        raise ValueError(
+            f"{name}: {function.__name__} has {len(params)} arguments, counted from 0; "
+            f"there is no number {index}"
+        )
+    return index % len(params)
 
-def value_and_derivative(f, argnums=0, out_argnum=None):
-    return _transform("derivative", f, argnums, "auto", out_argnum, True)
+
+def _chunk(chunk: Any) -> int | None:
+    if isinstance(chunk, str) and chunk == "auto":
+        return None
+    try:
+        lanes = operator.index(chunk)
+    except TypeError:
+        lanes = None
+    if lanes is None or isinstance(chunk, bool):
+        raise TypeError(f'chunk: a whole number or "auto" is expected, not {chunk!r}')
+    if lanes < 1:
+        raise ValueError(f"chunk: one or more tangents are expected, not {lanes}")
+    return lanes

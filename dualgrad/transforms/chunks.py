@@ -11,22 +11,27 @@ from numba.core import types
 SIZES = (8, 16, 32)
 
 
-def for_types(plan: Any, arg_types: Any) -> int:
+def for_types(argnums: tuple[int, ...], arg_types: Any) -> int:
     """The number of lanes where only types are known: in compiled code."""
-    given = [arg_types[k] for k in plan.argnums]
-    if any(isinstance(ty, types.Array) for ty in given):
+    if any(isinstance(arg_types[k], types.Array) for k in argnums):
         return SIZES[0]
-    return len(given)
+    return len(argnums)
 
 
-def for_call(plan: Any, args: tuple[Any, ...]) -> int | None:
+def for_call(argnums: tuple[int, ...], args: tuple[Any, ...]) -> int | None:
     """The number of lanes for a call from Python; None where the types decide."""
+    if argnums[-1] >= len(args):
+        return None
     n = 0
-    for k in plan.argnums:
-        if k >= len(args):
-            return None
-        n += np.size(args[k])
-    if n == len(plan.argnums):
+    scalars = True
+    for k in argnums:
+        x = args[k]
+        if isinstance(x, np.ndarray):
+            n += x.size
+            scalars = False
+        else:
+            n += 1
+    if scalars:
         return None
     for size in SIZES:
         if n <= size:

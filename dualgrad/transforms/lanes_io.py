@@ -7,6 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 from dualgrad import lanes
 from dualgrad.scalars import pack
@@ -121,3 +122,33 @@ def store_lanes(
         return context.get_dummy_value()
 
     return types.void(out, types.intp, d, types.intp, types.intp), codegen
+
+
+@intrinsic
+def copy_lane(typingctx: Any, duals: Any, tangents: Any) -> Any:
+    """Write an array of numbers into the one lane of an array of duals of the same shape."""
+    dual = duals.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target, source = (
+            context.make_array(ty)(context, builder, arg)
+            for ty, arg in zip((duals, tangents), args, strict=True)
+        )
+        shape = cgutils.unpack_tuple(builder, source.shape, tangents.ndim)
+        strides = [
+            cgutils.unpack_tuple(builder, array.strides, tangents.ndim)
+            for array in (target, source)
+        ]
+        base = context.get_data_type(dual.base).as_pointer()
+        with cgutils.loop_nest(builder, shape, intp=context.get_value_type(types.intp)) as index:
+            to, at = (
+                cgutils.get_item_pointer2(context, builder, array.data, shape, steps, ty.layout, index)
+                for array, steps, ty in zip((target, source), strides, (duals, tangents), strict=True)
+            )
+            tangent = arrayobj.load_item(context, builder, tangents, at)
+            tangent = context.cast(builder, tangent, tangents.dtype, dual.base)
+            slot = builder.gep(builder.bitcast(to, base), [ir.IntType(32)(1)])
+            context.pack_value(builder, dual.base, tangent, slot)
+        return context.get_dummy_value()
+
+    return types.void(duals, tangents), codegen

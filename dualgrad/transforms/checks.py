@@ -1,0 +1,68 @@
+"""What a transform refuses, in one or two lines: what came, what was expected, what to do."""
+
+from __future__ import annotations
+
+from numba.core import types
+
+from dualgrad.compile.frontend import primal_type
+from dualgrad.types import DualType
+
+
+def differentiable(ty: types.Type, name: str) -> types.Type:
+    """The scalar type, possibly dual, in which to differentiate by an argument of type `ty`."""
+    item = ty.dtype if isinstance(ty, types.Array) else types.unliteral(ty)
+    if isinstance(item, (types.Float, DualType)):
+        return item
+    if isinstance(item, (types.Integer, types.Boolean)):
+        return types.float64
+    if isinstance(item, types.Complex):
+        raise TypeError(
+            f"argument {name!r} is complex; differentiate by its real and imaginary parts instead"
+        )
+    raise TypeError(
+        f"argument {name!r} has type {ty}; a transform differentiates by numbers and arrays of "
+        "numbers (see argnums)"
+    )
+
+
+def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> None:
+    """Refuse a kind of result that a transform is not for."""
+    if isinstance(result, types.NoneType):
+        raise TypeError(
+            f"dg.{name}: the function returns None; return the result, or name the argument "
+            "that it writes the result to with out_argnum="
+        )
+    for ty in items:
+        item = ty.dtype if isinstance(ty, types.Array) else ty
+        if not isinstance(item, (types.Number, types.Boolean)):
+            raise TypeError(
+                f"dg.{name}: the function returns {primal_type(ty)}; expected are numbers, "
+                "arrays of numbers, or a tuple of them"
+            )
+        if isinstance(item, types.Complex):
+            raise TypeError(
+                f"dg.{name}: the function returns complex numbers; return real and "
+                "imaginary parts instead"
+            )
+    scalar = isinstance(result, (types.Number, types.Boolean))
+    if name == "grad" and not scalar:
+        raise TypeError(
+            f"dg.grad: the function must return a number, and returns {primal_type(result)}; "
+            "use dg.jacobian"
+        )
+    if name == "jacobian" and scalar:
+        raise TypeError(
+            "dg.jacobian: the function must return an array, and returns a number; use dg.grad"
+        )
+
+
+def check_out(ty: types.Type, dtype: types.Type, ndim: int) -> None:
+    """Refuse an `out` that cannot take the result."""
+    if not isinstance(ty, types.Array):
+        raise TypeError(f"out: an array of {dtype} is expected, not {ty}")
+    if ty.dtype != dtype:
+        raise TypeError(f"out: its dtype must be that of the result, {dtype}, not {ty.dtype}")
+    if ty.ndim != ndim:
+        raise ValueError(f"out: it must have {ndim} dimensions, y.ndim + x.ndim, not {ty.ndim}")
+    if not ty.mutable:
+        raise TypeError("out: the array is read-only")

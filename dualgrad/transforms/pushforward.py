@@ -1,0 +1,108 @@
+"""The kernel of `jvp`: one sweep with one lane, the product of the Jacobian with a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numba.core import types
+
+from dualgrad.transforms.checks import differentiable
+from dualgrad.transforms.sweep import Output, Sweep, indented, tupled
+from dualgrad.types import DualType
+
+
+@dataclass(frozen=True)
+class JvpPlan:
+    """A Jacobian-vector product; which arguments take part, the types of the tangents say."""
+
+    function: Any  # the dispatcher of f
+    out_argnum: int | None
+    name: str = "jvp"
+
+    def build(self, params: list[str], arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types as a Python function."""
+        return Pushforward(self, params, *arg_types).function()
+
+    def lanes(self, args: tuple[Any, ...]) -> int | None:
+        return None
+
+
+class Pushforward(Sweep):
+    """Seed every argument with its tangent, sweep, read the only lane off."""
+
+    def __init__(self, plan: JvpPlan, params: list[str], primals: Any, tangents: Any) -> None:
+        for given in (primals, tangents):
+            if not isinstance(given, types.BaseTuple):
+                raise TypeError(
+                    "dg.jvp: expected are two tuples, primals and tangents, with an entry for "
+                    f"each argument of the function; {given} came"
+                )
+        if len(primals) != len(tangents) or len(primals) > len(params):
+            raise TypeError(
+                f"dg.jvp: {len(primals)} primals and {len(tangents)} tangents came for a function "
+                f"of {len(params)} arguments"
+            )
+        self.tangents = list(tangents)
+        active = [k for k in range(len(primals)) if k != plan.out_argnum and self._moves(k, primals[k])]
+        if not active:
+            raise TypeError("dg.jvp: no argument has a tangent; give a number or an array")
+        super().__init__(plan, params[: len(primals)], list(primals), tuple(active), 1)
+
+    def _moves(self, k: int, primal: types.Type) -> bool:
+        """Whether an argument has a tangent. Counts and indices stay integers without one."""
+        tangent = self.tangents[k]
+        if isinstance(tangent, types.NoneType):
+            return False
+        item = tangent.dtype if isinstance(tangent, types.Array) else types.unliteral(tangent)
+        if isinstance(item, (types.Integer, types.Boolean)):
+            at = primal.dtype if isinstance(primal, types.Array) else types.unliteral(primal)
+            return isinstance(at, (types.Float, DualType))
+        differentiable(tangent, f"tangents[{k}]")
+        return True
+
+    def source(self) -> str:
+        body = [*self._seed(), *self.run()]
+        for o in self.outputs:
+            body += [*self.value(o), *self._read(o)]
+        values, directions = (
+            tupled([f"{letter}{o.i}" for o in self.outputs], self.one_output) for letter in "vr"
+        )
+        body.append(f"return {values}, {directions}")
+        return "\n".join(["def kernel(primals, tangents):", *indented(body)])
+
+    def _seed(self) -> Iterator[str]:
+        for k in range(len(self.types)):
+            yield f"a{k} = primals[{k}]"
+        for it in self.inputs:
+            k = it.k
+            tangent = self.tangents[k]
+            if isinstance(tangent, types.Array) != it.is_array or (
+                it.is_array and tangent.ndim != it.type.ndim
+            ):
+                raise TypeError(
+                    f"dg.jvp: tangents[{k}] is {tangent}, but primals[{k}] is {it.type}; "
+                    "a tangent has the shape of its primal"
+                )
+            if not it.is_array:
+                yield f"d{k} = with_tangent(a{k}, tangents[{k}], D{k})"
+                continue
+            yield f"if tangents[{k}].shape != a{k}.shape:"
+            yield f"    raise ValueError('tangents[{k}]: its shape is not that of primals[{k}]')"
+            yield f"d{k} = as_array_of(a{k}, D{k})"
+            yield f"copy_lane(d{k}, tangents[{k}])"
+
+    def _read(self, o: Output) -> Iterator[str]:
+        """Copy the lane of one output to `r`."""
+        i = o.i
+        dtype = self.names[f"R{i}"] = o.item.base if o.active else self.dual.base
+        del dtype
+        if not o.is_array:
+            yield f"r{i} = lane(y{i}, 0)" if o.active else f"r{i} = R{i}(0.0)"
+            return
+        yield f"r{i} = np.{'empty' if o.active else 'zeros'}(y{i}.shape, R{i})"
+        if o.active:
+            yield f"h{i} = r{i}.ravel()"
+            yield f"for m in range(g{i}.size):"
+            yield f"    h{i}[m] = lane(g{i}[m], 0)"

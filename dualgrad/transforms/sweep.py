@@ -1,0 +1,213 @@
+"""A sweep: one run of the clone of `f` on duals. Its source is what all kernels share.
+
+One kernel is written, as Python source, for each transform, types of arguments and number of
+lanes; Numba compiles it like any other function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.core import types
+
+from dualgrad.compile.activity import Summary, is_buffer, summarise
+from dualgrad.compile.clone import clone_of, duals_in
+from dualgrad.compile.frontend import primal_type
+from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, with_primal
+from dualgrad.scalars import join, value_of
+from dualgrad.transforms import lanes_io
+from dualgrad.transforms.checks import check_outputs, differentiable
+from dualgrad.transforms.runtime import place, private
+from dualgrad.types import DualType, depth, primal
+
+
+@dataclass(frozen=True)
+class Input:
+    """An argument that the transform differentiates by."""
+
+    k: int  # its number among the arguments, and the suffix of its variables
+    type: types.Type
+    dual: DualType
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.type, types.Array)
+
+    @property
+    def size(self) -> str:
+        return f"a{self.k}.size" if self.is_array else "1"
+
+    @property
+    def layout(self) -> str:
+        """The layout of its duals: that of the argument, since NumPy sums in memory order."""
+        return "F" if self.type.layout == "F" else "C"
+
+    @property
+    def buffer(self) -> types.Type:
+        return types.Array(self.dual, self.type.ndim, self.layout) if self.is_array else self.dual
+
+    @property
+    def place(self) -> str:
+        """Where in memory the item is that is the `i`-th in C order."""
+        return f"place(i, a{self.k}.shape)" if self.layout == "F" else "i"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result of `f`: a number, an array, or one of a tuple of them."""
+
+    i: int
+    type: types.Type
+    level: int
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.type, types.Array)
+
+    @property
+    def item(self) -> Any:
+        return self.type.dtype if self.is_array else self.type
+
+    @property
+    def active(self) -> bool:
+        """Whether it depends on the inputs at all, as far as its type knows."""
+        return depth(self.item) == self.level
+
+
+class Sweep:
+    """Base of the kernels: how `f` is called with duals and what comes out.
+
+    Variables of a kernel are named by a letter and the number of an argument or output:
+    ``a`` argument, ``d`` its duals, ``y`` output, ``g`` its items in a row, ``v`` its value.
+    """
+
+    def __init__(
+        self,
+        plan: Any,
+        params: list[str],
+        arg_types: list[types.Type],
+        argnums: tuple[int, ...],
+        n: int,
+    ) -> None:
+        self.plan, self.params, self.types, self.n = plan, params, arg_types, n
+        self.names: dict[str, Any] = {"np": np} | {
+            function.__name__: function
+            for function in (
+                as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
+                lanes_io.lane, lanes_io.seeded, lanes_io.set_seed, lanes_io.store_lanes,
+                lanes_io.with_tangent,
+            )
+        }  # fmt: skip
+        outer = join([dual for ty in arg_types for dual in duals_in(ty)])
+        self.inputs = [self._input(k, outer) for k in argnums]
+        self.dual = max((it.dual for it in self.inputs), key=depth)
+        self.names["dual"] = self.dual
+        self.effect = self._effect()
+        self.call, result = self._call()
+        self.outputs = self._outputs(result)
+
+    def function(self) -> Callable[..., Any]:
+        """The kernel as a Python function, ready to be compiled."""
+        exec(compile(self.source(), f"<dualgrad {self.plan.name}>", "exec"), self.names)
+        kernel: Callable[..., Any] = self.names["kernel"]
+        return kernel
+
+    def source(self) -> str:
+        """The kernel as Python source, a function `kernel`."""
+        raise NotImplementedError
+
+    # -------------------------------------------------------------- types and effects of f
+
+    def _input(self, k: int, outer: DualType | None) -> Input:
+        base = differentiable(self.types[k], self.params[k])
+        dual = DualType(base if outer is None else with_primal(outer, base), self.n)
+        self.names[f"D{k}"] = dual
+        return Input(k, self.types[k], dual)
+
+    def _effect(self) -> Summary:
+        """What the activity analysis says of the arguments of `f`."""
+        inputs = {it.k: it for it in self.inputs}
+        primals, active = [], []
+        for k, ty in enumerate(self.types):
+            if k in inputs:
+                item = primal(inputs[k].dual)
+                primals.append(ty.copy(dtype=item) if inputs[k].is_array else item)
+            else:
+                primals.append(primal_type(ty))
+            active.append(k in inputs or k == self.plan.out_argnum or any(duals_in(ty)))
+        return summarise(self.plan.function, tuple(primals), tuple(active), False)
+
+    def is_written(self, it: Input) -> bool:
+        """Whether `f` writes into an argument, so that every sweep needs it anew."""
+        return self.effect.written_args[it.k]
+
+    def _call(self) -> tuple[str, types.Type]:
+        """The call of the clone, and the type of what it returns."""
+        clone = self.names["f"] = clone_of(self.plan.function)
+        inputs = {it.k: it for it in self.inputs}
+        arguments, kws = [], {}
+        for k, (name, ty) in enumerate(zip(self.params, self.types, strict=True)):
+            if isinstance(ty, types.Omitted):
+                continue
+            if k in inputs:
+                expression, given = f"d{k}", inputs[k].buffer
+            elif k == self.plan.out_argnum:
+                expression, given = "b", promoted(ty, self.dual)
+            elif self.effect.active_args[k] and is_buffer(ty):
+                expression, given = f"promote(a{k}, dual)", promoted(ty, self.dual)
+            elif self.effect.written_args[k]:
+                expression, given = f"private(a{k})", ty
+            else:
+                expression, given = f"a{k}", ty
+            arguments.append(f"{name}={expression}")
+            kws[name] = given
+        signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
+        return f"f({', '.join(arguments)})", signature.return_type
+
+    def _outputs(self, result: types.Type) -> list[Output]:
+        if self.plan.out_argnum is not None:
+            result = promoted(self.types[self.plan.out_argnum], self.dual)
+        self.one_output = not isinstance(result, types.BaseTuple)
+        items = [result] if self.one_output else list(result)
+        check_outputs(self.plan.name, result, items)
+        return [Output(i, ty, self.dual.depth) for i, ty in enumerate(items)]
+
+    # ----------------------------------------------------------------- lines of the source
+
+    def run(self) -> Iterator[str]:
+        """Call `f` and name its outputs."""
+        result = "y"
+        if self.plan.out_argnum is not None:
+            result = "b"
+            yield f"b = promote(a{self.plan.out_argnum}, dual)"
+        yield f"y = {self.call}"
+        for o in self.outputs:
+            yield f"y{o.i} = {result if self.one_output else f'{result}[{o.i}]'}"
+            if o.is_array:
+                yield f"g{o.i} = y{o.i}.ravel()"
+
+    def value(self, o: Output) -> Iterator[str]:
+        """Copy the value part of an output to `v`."""
+        i = o.i
+        if not o.active:
+            yield f"v{i} = y{i}{'.copy()' if o.is_array else ''}"
+        elif not o.is_array:
+            yield f"v{i} = value_of(y{i})"
+        else:
+            self.names[f"V{i}"] = o.item.base
+            yield f"v{i} = np.empty(y{i}.shape, V{i})"
+            yield f"w{i} = v{i}.ravel()"
+            yield f"for m in range(g{i}.size):"
+            yield f"    w{i}[m] = value_of(g{i}[m])"
+
+
+def tupled(items: list[str], alone: bool) -> str:
+    """The source of a tuple, or of its one item alone."""
+    return items[0] if alone else f"({', '.join(items)},)"
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
