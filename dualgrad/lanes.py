@@ -22,6 +22,9 @@ def call(context: Any, builder: Any, fn: Any, arg_types: Any, args: Any) -> tupl
     """Emit `fn(*args)`, resolved for scalar types as Numba would; return (type, value)."""
     function = context.typing_context.resolve_value_type(fn)
     signature = context.typing_context.resolve_function_type(function, tuple(arg_types), {})
+    if signature.args and isinstance(signature.args[-1], types.BaseTuple):  # an overload's `*args`
+        packed = types.Tuple(tuple(arg_types))
+        arg_types, args = [packed], [context.make_tuple(builder, packed, args)]
     cast = [context.cast(builder, *it) for it in zip(args, arg_types, signature.args, strict=True)]
     return signature.return_type, context.get_function(function, signature)(builder, cast)
 

@@ -65,6 +65,11 @@ UNARY: dict[str, str] = {
     "lgamma":     "digamma(x)",
 }  # fmt: skip
 
+#: Those whose derivative is finite for every finite x, and so cheap that asking for more counts.
+FINITE: frozenset[str] = frozenset(
+    "positive negative conjugate absolute fabs deg2rad rad2deg square".split()
+)
+
 #: Functions of x and y: the partial derivatives, in terms of x, y and the value z. The second
 #: argument of `ldexp` is an integer. `fmod` and `remainder` subtract a whole multiple of y: x / y
 #: may round up to the next one, so that the multiple is read off the value.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class DualFunction(AbstractTemplate):
         if kws or not all(isinstance(ty, (types.Number, types.Boolean)) for ty in args):
             return None
         level = join(args)
-        if level is None:
+        if level is None or (self.key in (min, max) and len(args) != 2):
             return None
         base = self.context.resolve_function_type(self.key, tuple(base_types(level, args)), {})
         return signature(lift(level, base.return_type), *args)
@@ -99,6 +99,7 @@ class Call:
     result_type: types.Type
     result: Any
     lanes_type: Any  # of the result
+    square: bool  # the two operands are one and the same
 
     def lanes(self, operation: Callable[..., Any], *operands: Any) -> Any:
         """A lane operation in the type of the result's tangents."""
@@ -157,7 +158,10 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any]) -> None:
             None if t is None else lanes.cast(context, builder, t, ty.lanes, lanes_type)
             for ty, (_, t) in zip(sig.args, parts, strict=True)
         ]
-        seen = Call(context, builder, below, values, tangents, result_type, result, lanes_type)
+        square = len(args) == 2 and args[0] is args[1]
+        seen = Call(
+            context, builder, below, values, tangents, result_type, result, lanes_type, square
+        )
         return pack(context, builder, sig.return_type, result, tangent(seen))
 
     infer_global(fn)(type(f"Dual_{getattr(fn, '__name__', fn)}", (DualFunction,), {"key": fn}))
@@ -180,6 +184,12 @@ def _neg(c: Call) -> Any:
 
 def _mul(c: Call) -> Any:
     u, v = c.tangents
+    if c.square:
+        x = c.factor(0)
+        _, doubled = lanes.call(
+            c.context, c.builder, operator.add, (c.result_type, c.result_type), (x, x)
+        )
+        return c.lanes(lanes.scale, u, doubled)
     first = None if u is None else c.lanes(lanes.scale, u, c.factor(1))
     return c.lanes(lanes.add, first, None if v is None else c.lanes(lanes.scale, v, c.factor(0)))
 
@@ -205,15 +215,16 @@ def _identity(c: Call) -> Any:
     return c.tangents[0]
 
 
-def _rule(partials: list[Callable[..., Any]]) -> Callable[[Call], Any]:
+def _rule(partials: Sequence[Callable[..., Any]], strong: bool = True) -> Callable[[Call], Any]:
     """Sum of tangent times partial derivative, over the active operands."""
+    scale = lanes.strong_scale if strong else lanes.scale
 
     def tangent(c: Call) -> Any:
         total = None
         for t, partial in zip(c.tangents, partials, strict=False):
             if t is not None:
                 factor = _nan_like(c, c.apply(partial, c.result))
-                total = c.lanes(lanes.add, total, c.lanes(lanes.strong_scale, t, factor))
+                total = c.lanes(lanes.add, total, c.lanes(scale, t, factor))
         return total
 
     return tangent
@@ -234,6 +245,8 @@ def _select(takes_first: Callable[..., Any]) -> Callable[[Call], Any]:
     ``max(0, z)`` and ``max(z, 0)`` have the same derivative at 0.
     """
 
+    takes_first = register_jitable(takes_first)
+
     def strictly(x: Any, y: Any) -> Any:
         return takes_first(x, y) and x != y
 
@@ -246,16 +259,29 @@ def _select(takes_first: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 def _power(c: Call) -> Any:
-    integer = isinstance(c.types[1], types.Integer)
-    return (_integer_power if integer else _float_power)(c)
+    return _float_power(c) if c.tangents[1] is not None else _constant_power(c)
 
 
-def _power_slope(x: Any, n: Any, z: Any) -> Any:
+def _constant_power(c: Call) -> Any:
+    if not isinstance(c.types[1], types.Integer):
+        return _float_power(c)
+    # A positive power has no singular derivative. The exponent is mostly a literal, so that LLVM
+    # sees which of the two products is wanted.
+    factor = c.apply(_integer_slope, c.result)
+    plain = c.lanes(lanes.scale, c.tangents[0], factor)
+    strong = c.lanes(lanes.strong_scale, c.tangents[0], factor)
+    return c.lanes(lanes.select, c.apply(_is_positive, returns=types.boolean), plain, strong)
+
+
+def _integer_slope(x: Any, n: Any, z: Any) -> Any:
     return n * x ** (n - 1) if n != 0 else x - x
 
 
-_integer_power = _rule([_power_slope])
-_float_power = _rule(list(rules.partials("power")))
+def _is_positive(x: Any, n: Any) -> Any:
+    return n > 0
+
+
+_float_power = _rule(rules.partials("power"))
 
 # ------------------------------------------------------------------------------- the table
 
@@ -270,16 +296,19 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_neg, (operator.neg, np.negative)),
     (_identity, (operator.pos, np.positive, float)),
     (_power, (operator.pow, operator.ipow, pow, *rules.functions("power"))),
-    (_rule(list(rules.partials("remainder"))), (operator.mod, operator.imod)),
-    (_rule([rules.derivative("absolute")]), (abs,)),
+    (_rule(rules.partials("remainder")), (operator.mod, operator.imod)),
+    (_rule([rules.derivative("absolute")], strong=False), (abs,)),
     (_constant, (operator.floordiv, operator.ifloordiv, round, int, operator.truth)),
     (_constant, (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)),
     (_constant, (operator.not_, math.floor, math.ceil, math.trunc)),
     (_select(lambda x, y: not y > x), (max,)),
     (_select(lambda x, y: not y < x), (min,)),
 ]
-_KINDS += [(_rule([rules.derivative(name)]), rules.functions(name)) for name in rules.UNARY]
-_KINDS += [(_rule([*rules.partials(name)]), rules.functions(name)) for name in rules.BINARY]
+_KINDS += [
+    (_rule([rules.derivative(name)], strong=name not in rules.FINITE), rules.functions(name))
+    for name in rules.UNARY
+]
+_KINDS += [(_rule(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
 _KINDS += [(_select(rules.selects(name)), rules.functions(name)) for name in rules.SELECT]
 _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rules.PREDICATE)]
 
@@ -332,7 +361,7 @@ def value_of(typingctx: Any, x: Any) -> Any:
 
 
 @overload(divmod)
-def _divmod(x: Any, y: Any) -> Any:
+def _divmod(x, y):  # type: ignore[no-untyped-def]
     if isinstance(x, DualType) or isinstance(y, DualType):
         return lambda x, y: (x // y, x % y)
     return None
@@ -351,15 +380,15 @@ def _frexp(x: Any) -> Any:
 
 
 @overload_attribute(DualType, "real")
-def _real(x: Any) -> Any:
+def _real(x):  # type: ignore[no-untyped-def]
     return lambda x: x
 
 
 @overload_attribute(DualType, "imag")
-def _imag(x: Any) -> Any:
+def _imag(x):  # type: ignore[no-untyped-def]
     return lambda x: value_of(x) * 0
 
 
 @overload_method(DualType, "conjugate")
-def _conjugate(x: Any) -> Any:
+def _conjugate(x):  # type: ignore[no-untyped-def]
     return lambda x: x

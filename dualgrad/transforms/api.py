@@ -239,13 +239,10 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
     (15.0, 8.5)
     """
     function = _function(f)
-    plan = JvpPlan(function, _argnum(out_argnum, function, "out_argnum"))
+    plan = JvpPlan(function, _parameters(function), _argnum(out_argnum, function, "out_argnum"))
     names = ("primals", "tangents")
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-    inner = [name for name in _signature(function).parameters if name != "out"]
-    transform = Transform(plan, None, inspect.Signature(parameters))
-    transform._params = inner
-    return transform
+    return Transform(plan, None, inspect.Signature(parameters))
 
 
 # ----------------------------------------------------------------------------- what they check
@@ -262,9 +259,9 @@ def _columns(
     out = None if out_argnum is None else _argnum(out_argnum, function, "out_argnum")
     if out in numbers:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
-    plan = ColumnsPlan(function, name, numbers, one, out, with_value)
+    plan = ColumnsPlan(function, _parameters(function), name, numbers, one, out, with_value)
     signature = _signature(function)
-    params = [p for p in signature.parameters.values() if p.name != "out"]
+    params = [signature.parameters[name] for name in plan.params]
     params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
     return Transform(plan, _chunk(chunk), signature.replace(parameters=params))
 
@@ -279,11 +276,19 @@ def _signature(function: Any) -> inspect.Signature:
     return inspect.signature(function.py_func)
 
 
+def _parameters(function: Any) -> tuple[str, ...]:
+    """The names of the parameters of `f`; a transform's `out` is its own affair."""
+    is_transform = isinstance(function, Transform)
+    return tuple(
+        name for name in _signature(function).parameters if not (is_transform and name == "out")
+    )
+
+
 def _argnum(k: Any, function: Any, name: str) -> int:
     """A number of an argument of `f`, counted from the end if it is negative."""
     if k is None:
         return None
-    params = [p for p in _signature(function).parameters if p != "out"]
+    params = _parameters(function)
     try:
         index = operator.index(k)
     except TypeError:

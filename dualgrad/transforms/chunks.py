@@ -4,36 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numba.core import types
+from numba.core import ir, types
 
-#: The numbers of lanes that are compiled: few, so that a second problem size finds its code.
-SIZES = (8, 16, 32)
+from dualgrad import rules
+from dualgrad.compile.activity import callee_name, called_dispatcher
+from dualgrad.compile.frontend import Typed, primal_type, typed
+
+#: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
+SMALL = 8
+#: Lanes while there are columns for them: of plain arithmetic, and of functions whose values
+#: cost so much (a cosine: a hundred multiplications) that they had better be computed rarely.
+LARGE, LARGE_IF_COSTLY = 32, 64
+#: Share of costly calls among all operations from which the second is better.
+COSTLY_SHARE = 0.05
+
+_COSTLY = {
+    function.__name__
+    for name in (set(rules.UNARY) - rules.FINITE) | set(rules.BINARY)
+    for function in rules.functions(name)
+} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"}
 
 
-def for_types(argnums: tuple[int, ...], arg_types: Any) -> int:
-    """The number of lanes where only types are known: in compiled code."""
-    if any(isinstance(arg_types[k], types.Array) for k in argnums):
-        return SIZES[0]
-    return len(argnums)
+def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
+    """The numbers of lanes of the sweeps of a kernel, the largest first."""
+    if not any(isinstance(arg_types[k], types.Array) for k in argnums):
+        return (len(argnums),)
+    costly, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
+    return (LARGE_IF_COSTLY if costly > COSTLY_SHARE * total else LARGE), SMALL
 
 
-def for_call(argnums: tuple[int, ...], args: tuple[Any, ...]) -> int | None:
-    """The number of lanes for a call from Python; None where the types decide."""
-    if argnums[-1] >= len(args):
-        return None
-    n = 0
-    scalars = True
-    for k in argnums:
-        x = args[k]
-        if isinstance(x, np.ndarray):
-            n += x.size
-            scalars = False
-        else:
-            n += 1
-    if scalars:
-        return None
-    for size in SIZES:
-        if n <= size:
-            return size
-    return SIZES[-1]
+def _operations(function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]) -> tuple[int, int]:
+    """How many costly calls and how many operations the code of a function and its callees has."""
+    if function in seen or hasattr(function, "for_duals"):
+        return 0, 0
+    seen.add(function)
+    code = typed(function, arg_types)
+    costly = total = 0
+    for block in code.func_ir.blocks.values():
+        for assign in block.find_insts(ir.Assign):
+            if isinstance(assign.value, ir.Expr):
+                more = _of_expression(code, assign.value, seen)
+                costly, total = costly + more[0], total + more[1]
+    return costly, total
+
+
+def _of_expression(code: Typed, expr: Any, seen: set[Any]) -> tuple[int, int]:
+    if expr.op in ("binop", "inplace_binop", "unary"):
+        return 0, 1
+    if expr.op != "call":
+        return 0, 0
+    dispatcher = called_dispatcher(code.typemap.get(expr.func.name))
+    if dispatcher is not None:
+        return _operations(dispatcher, code.calltypes[expr].args, seen)
+    return int(callee_name(code, expr) in _COSTLY), 1

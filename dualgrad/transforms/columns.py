@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from numba.core import types
 
 from dualgrad.transforms import chunks
 from dualgrad.transforms.checks import check_out
-from dualgrad.transforms.sweep import Input, Output, Sweep, indented, tupled
+from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
 
 @dataclass(frozen=True)
@@ -18,20 +19,39 @@ class ColumnsPlan:
     """What such a transform computes: everything but the types of its arguments."""
 
     function: Any  # the dispatcher of f
+    params: tuple[str, ...]  # the names of its parameters
     name: str  # "derivative", "grad" or "jacobian"
     argnums: tuple[int, ...]
     one_argument: bool  # argnums was a number: results are not wrapped in a tuple
     out_argnum: int | None
     with_value: bool
 
-    def build(self, params: list[str], arg_types: Any, n: int | None) -> Any:
+    def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
-        lanes = chunks.for_types(self.argnums, arg_types) if n is None else n
-        return Columns(self, params, list(arg_types), lanes).function()
+        *types_of_f, out = arg_types
+        sizes = chunks.sizes(self.function, self.argnums, types_of_f) if n is None else (n,)
+        phases = [Columns(self, list(types_of_f), out, size) for size in sizes]
+        text = source(phases)  # which also says what names it uses
+        names = {name: value for phase in phases for name, value in phase.names.items()}
+        return compiled(self.name, text, names)
 
-    def lanes(self, args: tuple[Any, ...]) -> int | None:
-        """The number of lanes for a call from Python; None where the types decide."""
-        return chunks.for_call(self.argnums, args)
+
+def source(phases: list[Columns]) -> str:
+    """The kernel: sweeps of many lanes while there are columns for them, then of fewer.
+
+    The first sweep also allocates the results, and there is one even if there is no column.
+    """
+    first = phases[0]
+    parameters = ", ".join([*(f"a{k}" for k in range(len(first.types))), "out"])
+    body = [*first.offsets(), "start = 0"]
+    for phase, following in itertools.zip_longest(phases, phases[1:]):
+        enough = "total - start > 0" if following is None else f"total - start > {following.n}"
+        if following is None:
+            enough = f"{enough} or start == 0"
+        body += [f"if {enough}:", *indented([*phase.prepare(), f"while {enough}:"])]
+        body += indented(indented(phase.sweep()))
+    body.append(f"return {first.result()}")
+    return "\n".join([f"def kernel({parameters}):", *indented(body)])
 
 
 class Columns(Sweep):
@@ -41,41 +61,48 @@ class Columns(Sweep):
     columns, ``r`` a result and ``h`` its items in a row.
     """
 
-    def __init__(self, plan: ColumnsPlan, params: list[str], arg_types: Any, n: int) -> None:
-        *arg_types, self.out = arg_types
-        super().__init__(plan, params, arg_types, plan.argnums, n)
+    def __init__(
+        self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int
+    ) -> None:
+        self.out = out
+        super().__init__(plan, arg_types, plan.argnums, n)
 
-    def source(self) -> str:
-        parameters = ", ".join([*(f"a{k}" for k in range(len(self.types))), "out"])
+    def sweep(self) -> Iterator[str]:
         cells = [(o, it) for o in self.outputs for it in self.inputs]
-        sweep = [*self._seed(), *self.run()]
-        sweep += ["if start == 0:", *indented(self._allocate())]
-        sweep += [line for cell in cells for line in self._read(*cell)]
-        sweep += [*self._unseed(), f"start += {self.n}", "if start >= total:", "    break"]
-        total = " + ".join(it.size for it in self.inputs)
-        body = [*self._prepare(), f"total = {total}", "start = 0", "while True:"]
-        body += [*indented(sweep), f"return {self._result()}"]
-        return "\n".join([f"def kernel({parameters}):", *indented(body)])
+        yield from self._seed()
+        yield from self.run()
+        yield "if start == 0:"
+        yield from indented(self._allocate())
+        for cell in cells:
+            yield from self._read(*cell)
+        yield from self._unseed()
+        yield f"start += {self.n}"
 
     # -------------------------------------------------------------------------------- seeds
 
-    def _prepare(self) -> Iterator[str]:
-        """Buffers of duals for the arguments that are arrays, and where each starts."""
+    def offsets(self) -> Iterator[str]:
+        """Where the columns of each argument start."""
         before = "0"
         for it in self.inputs:
             yield f"o{it.k} = {before}"
             before = f"o{it.k} + {it.size}"
+        yield f"total = {before}"
+
+    def prepare(self) -> Iterator[str]:
+        """Buffers of duals for the arguments that are arrays."""
+        yield "pass"
+        for it in self.inputs:
             if it.is_array:
-                yield f"d{it.k} = as_array_of(a{it.k}, D{it.k})"
+                yield f"d{it.k}{self.tag} = as_array_of(a{it.k}, D{it.k}{self.tag})"
 
     def _seed(self) -> Iterator[str]:
         for it in self.inputs:
-            k = it.k
+            k, tag = it.k, self.tag
             if not it.is_array:
-                yield f"d{k} = seeded(a{k}, o{k} - start, D{k})"
+                yield f"d{k}{tag} = seeded(a{k}, o{k} - start, D{k}{tag})"
                 continue
             if self.is_written(it):
-                yield f"copy_into(d{k}, a{k})"
+                yield f"copy_into(d{k}{tag}, a{k})"
             yield from self._set_seeds(it, "1.0")
 
     def _unseed(self) -> Iterator[str]:
@@ -87,7 +114,7 @@ class Columns(Sweep):
         k = it.k
         yield f"c{k} = start - o{k}"
         yield f"for i in range(max(c{k}, 0), min(c{k} + {self.n}, a{k}.size)):"
-        yield f"    set_seed(d{k}, {it.place}, i - c{k}, {value})"
+        yield f"    set_seed(d{k}{self.tag}, {it.place}, i - c{k}, {value})"
 
     # ------------------------------------------------------------------------------ results
 
@@ -103,7 +130,7 @@ class Columns(Sweep):
         """Allocate the derivative of one output by one input, or take `out` for it."""
         cell = f"{o.i}_{it.k}"
         dtype = self.names[f"R{cell}"] = o.item.base if o.active else it.dual.base
-        arrays = [(f"y{o.i}", o), (f"a{it.k}", it)]
+        arrays = [(f"y{o.i}{self.tag}", o), (f"a{it.k}", it)]
         shape = " + ".join(f"{name}.shape" for name, part in arrays if part.is_array)
         out = self._out(o, it)
         if out is None and not shape:
@@ -142,9 +169,9 @@ class Columns(Sweep):
         """Copy the lanes of one output to the columns of one input."""
         if not o.active:
             return
-        cell, k = f"{o.i}_{it.k}", it.k
-        item = f"g{o.i}[m]" if o.is_array else f"y{o.i}"
-        loop = [f"for m in range(g{o.i}.size):"] if o.is_array else []
+        cell, k, tag = f"{o.i}_{it.k}", it.k, self.tag
+        item = f"g{o.i}{tag}[m]" if o.is_array else f"y{o.i}{tag}"
+        loop = [f"for m in range(g{o.i}{tag}.size):"] if o.is_array else []
         if not it.is_array:
             yield f"q = o{k} - start"
             yield f"if 0 <= q < {self.n}:"
@@ -164,7 +191,7 @@ class Columns(Sweep):
                 body = ["for q in range(first, stop):", f"    h{cell}[{row} + q] = lane({item}, q)"]
         yield from indented([*loop, *(indented(body) if loop else body)])
 
-    def _result(self) -> str:
+    def result(self) -> str:
         plan = self.plan
         rows = [
             tupled([f"r{o.i}_{it.k}" for it in self.inputs], plan.one_argument)

@@ -9,7 +9,7 @@ from typing import Any
 from numba.core import types
 
 from dualgrad.transforms.checks import differentiable
-from dualgrad.transforms.sweep import Output, Sweep, indented, tupled
+from dualgrad.transforms.sweep import Output, Sweep, compiled, indented, tupled
 from dualgrad.types import DualType
 
 
@@ -18,37 +18,37 @@ class JvpPlan:
     """A Jacobian-vector product; which arguments take part, the types of the tangents say."""
 
     function: Any  # the dispatcher of f
+    params: tuple[str, ...]  # the names of its parameters
     out_argnum: int | None
     name: str = "jvp"
 
-    def build(self, params: list[str], arg_types: Any, n: int | None) -> Any:
+    def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
-        return Pushforward(self, params, *arg_types).function()
-
-    def lanes(self, args: tuple[Any, ...]) -> int | None:
-        return None
+        sweep = Pushforward(self, *arg_types)
+        text = sweep.source()  # which also says what names it uses
+        return compiled(self.name, text, sweep.names)
 
 
 class Pushforward(Sweep):
     """Seed every argument with its tangent, sweep, read the only lane off."""
 
-    def __init__(self, plan: JvpPlan, params: list[str], primals: Any, tangents: Any) -> None:
+    def __init__(self, plan: JvpPlan, primals: Any, tangents: Any) -> None:
         for given in (primals, tangents):
             if not isinstance(given, types.BaseTuple):
                 raise TypeError(
                     "dg.jvp: expected are two tuples, primals and tangents, with an entry for "
                     f"each argument of the function; {given} came"
                 )
-        if len(primals) != len(tangents) or len(primals) > len(params):
+        if len(primals) != len(tangents) or len(primals) > len(plan.params):
             raise TypeError(
                 f"dg.jvp: {len(primals)} primals and {len(tangents)} tangents came for a function "
-                f"of {len(params)} arguments"
+                f"of {len(plan.params)} arguments"
             )
         self.tangents = list(tangents)
         active = [k for k in range(len(primals)) if k != plan.out_argnum and self._moves(k, primals[k])]
         if not active:
             raise TypeError("dg.jvp: no argument has a tangent; give a number or an array")
-        super().__init__(plan, params[: len(primals)], list(primals), tuple(active), 1)
+        super().__init__(plan, list(primals), tuple(active), 1)
 
     def _moves(self, k: int, primal: types.Type) -> bool:
         """Whether an argument has a tangent. Counts and indices stay integers without one."""
@@ -86,23 +86,22 @@ class Pushforward(Sweep):
                     "a tangent has the shape of its primal"
                 )
             if not it.is_array:
-                yield f"d{k} = with_tangent(a{k}, tangents[{k}], D{k})"
+                yield f"d{k}_1 = with_tangent(a{k}, tangents[{k}], D{k}_1)"
                 continue
             yield f"if tangents[{k}].shape != a{k}.shape:"
             yield f"    raise ValueError('tangents[{k}]: its shape is not that of primals[{k}]')"
-            yield f"d{k} = as_array_of(a{k}, D{k})"
-            yield f"copy_lane(d{k}, tangents[{k}])"
+            yield f"d{k}_1 = as_array_of(a{k}, D{k}_1)"
+            yield f"copy_lane(d{k}_1, tangents[{k}])"
 
     def _read(self, o: Output) -> Iterator[str]:
         """Copy the lane of one output to `r`."""
         i = o.i
-        dtype = self.names[f"R{i}"] = o.item.base if o.active else self.dual.base
-        del dtype
+        self.names[f"R{i}"] = o.item.base if o.active else self.dual.base
         if not o.is_array:
-            yield f"r{i} = lane(y{i}, 0)" if o.active else f"r{i} = R{i}(0.0)"
+            yield f"r{i} = lane(y{i}_1, 0)" if o.active else f"r{i} = R{i}(0.0)"
             return
-        yield f"r{i} = np.{'empty' if o.active else 'zeros'}(y{i}.shape, R{i})"
+        yield f"r{i} = np.{'empty' if o.active else 'zeros'}(y{i}_1.shape, R{i})"
         if o.active:
             yield f"h{i} = r{i}.ravel()"
-            yield f"for m in range(g{i}.size):"
-            yield f"    h{i}[m] = lane(g{i}[m], 0)"
+            yield f"for m in range(g{i}_1.size):"
+            yield f"    h{i}[m] = lane(g{i}_1[m], 0)"

@@ -77,54 +77,49 @@ class Output:
         return depth(self.item) == self.level
 
 
-class Sweep:
-    """Base of the kernels: how `f` is called with duals and what comes out.
+#: What every kernel may call.
+NAMES: dict[str, Any] = {"np": np} | {
+    function.__name__: function
+    for function in (
+        as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
+        lanes_io.lane, lanes_io.seeded, lanes_io.set_seed, lanes_io.store_lanes,
+        lanes_io.with_tangent,
+    )
+}  # fmt: skip
 
-    Variables of a kernel are named by a letter and the number of an argument or output:
-    ``a`` argument, ``d`` its duals, ``y`` output, ``g`` its items in a row, ``v`` its value.
+
+class Sweep:
+    """How `f` is called with duals of `n` lanes, and what comes out.
+
+    Variables of a kernel are named by a letter and the number of an argument or output: ``a``
+    argument, ``v`` value of an output; and, with the number of lanes behind, as a kernel may
+    have sweeps with several: ``d`` duals of an argument, ``y`` output, ``g`` its items in a row.
     """
 
     def __init__(
         self,
         plan: Any,
-        params: list[str],
         arg_types: list[types.Type],
         argnums: tuple[int, ...],
         n: int,
     ) -> None:
-        self.plan, self.params, self.types, self.n = plan, params, arg_types, n
-        self.names: dict[str, Any] = {"np": np} | {
-            function.__name__: function
-            for function in (
-                as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
-                lanes_io.lane, lanes_io.seeded, lanes_io.set_seed, lanes_io.store_lanes,
-                lanes_io.with_tangent,
-            )
-        }  # fmt: skip
+        self.plan, self.types, self.n = plan, arg_types, n
+        self.tag = f"_{n}"
+        self.names: dict[str, Any] = {}
         outer = join([dual for ty in arg_types for dual in duals_in(ty)])
         self.inputs = [self._input(k, outer) for k in argnums]
         self.dual = max((it.dual for it in self.inputs), key=depth)
-        self.names["dual"] = self.dual
+        self.names[f"dual{self.tag}"] = self.dual
         self.effect = self._effect()
         self.call, result = self._call()
         self.outputs = self._outputs(result)
 
-    def function(self) -> Callable[..., Any]:
-        """The kernel as a Python function, ready to be compiled."""
-        exec(compile(self.source(), f"<dualgrad {self.plan.name}>", "exec"), self.names)
-        kernel: Callable[..., Any] = self.names["kernel"]
-        return kernel
-
-    def source(self) -> str:
-        """The kernel as Python source, a function `kernel`."""
-        raise NotImplementedError
-
     # -------------------------------------------------------------- types and effects of f
 
     def _input(self, k: int, outer: DualType | None) -> Input:
-        base = differentiable(self.types[k], self.params[k])
+        base = differentiable(self.types[k], self.plan.params[k])
         dual = DualType(base if outer is None else with_primal(outer, base), self.n)
-        self.names[f"D{k}"] = dual
+        self.names[f"D{k}{self.tag}"] = dual
         return Input(k, self.types[k], dual)
 
     def _effect(self) -> Summary:
@@ -146,18 +141,18 @@ class Sweep:
 
     def _call(self) -> tuple[str, types.Type]:
         """The call of the clone, and the type of what it returns."""
-        clone = self.names["f"] = clone_of(self.plan.function)
-        inputs = {it.k: it for it in self.inputs}
+        clone = self.names[f"f{self.tag}"] = clone_of(self.plan.function)
+        tag, inputs = self.tag, {it.k: it for it in self.inputs}
         arguments, kws = [], {}
-        for k, (name, ty) in enumerate(zip(self.params, self.types, strict=True)):
+        for k, (name, ty) in enumerate(zip(self.plan.params, self.types, strict=False)):
             if isinstance(ty, types.Omitted):
                 continue
             if k in inputs:
-                expression, given = f"d{k}", inputs[k].buffer
+                expression, given = f"d{k}{tag}", inputs[k].buffer
             elif k == self.plan.out_argnum:
-                expression, given = "b", promoted(ty, self.dual)
+                expression, given = f"b{tag}", promoted(ty, self.dual)
             elif self.effect.active_args[k] and is_buffer(ty):
-                expression, given = f"promote(a{k}, dual)", promoted(ty, self.dual)
+                expression, given = f"promote(a{k}, dual{tag})", promoted(ty, self.dual)
             elif self.effect.written_args[k]:
                 expression, given = f"private(a{k})", ty
             else:
@@ -165,7 +160,7 @@ class Sweep:
             arguments.append(f"{name}={expression}")
             kws[name] = given
         signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
-        return f"f({', '.join(arguments)})", signature.return_type
+        return f"f{tag}({', '.join(arguments)})", signature.return_type
 
     def _outputs(self, result: types.Type) -> list[Output]:
         if self.plan.out_argnum is not None:
@@ -179,29 +174,37 @@ class Sweep:
 
     def run(self) -> Iterator[str]:
         """Call `f` and name its outputs."""
-        result = "y"
+        tag, result = self.tag, f"y{self.tag}"
         if self.plan.out_argnum is not None:
-            result = "b"
-            yield f"b = promote(a{self.plan.out_argnum}, dual)"
-        yield f"y = {self.call}"
+            result = f"b{tag}"
+            yield f"b{tag} = promote(a{self.plan.out_argnum}, dual{tag})"
+        yield f"y{tag} = {self.call}"
         for o in self.outputs:
-            yield f"y{o.i} = {result if self.one_output else f'{result}[{o.i}]'}"
+            yield f"y{o.i}{tag} = {result if self.one_output else f'{result}[{o.i}]'}"
             if o.is_array:
-                yield f"g{o.i} = y{o.i}.ravel()"
+                yield f"g{o.i}{tag} = y{o.i}{tag}.ravel()"
 
     def value(self, o: Output) -> Iterator[str]:
         """Copy the value part of an output to `v`."""
-        i = o.i
+        i, tag = o.i, self.tag
         if not o.active:
-            yield f"v{i} = y{i}{'.copy()' if o.is_array else ''}"
+            yield f"v{i} = y{i}{tag}{'.copy()' if o.is_array else ''}"
         elif not o.is_array:
-            yield f"v{i} = value_of(y{i})"
+            yield f"v{i} = value_of(y{i}{tag})"
         else:
             self.names[f"V{i}"] = o.item.base
-            yield f"v{i} = np.empty(y{i}.shape, V{i})"
+            yield f"v{i} = np.empty(y{i}{tag}.shape, V{i})"
             yield f"w{i} = v{i}.ravel()"
-            yield f"for m in range(g{i}.size):"
-            yield f"    w{i}[m] = value_of(g{i}[m])"
+            yield f"for m in range(g{i}{tag}.size):"
+            yield f"    w{i}[m] = value_of(g{i}{tag}[m])"
+
+
+def compiled(name: str, source: str, names: dict[str, Any]) -> Callable[..., Any]:
+    """The function `kernel` of a source text, ready to be compiled by Numba."""
+    namespace = {**NAMES, **names}
+    exec(compile(source, f"<dualgrad {name}>", "exec"), namespace)
+    kernel: Callable[..., Any] = namespace["kernel"]
+    return kernel
 
 
 def tupled(items: list[str], alone: bool) -> str:

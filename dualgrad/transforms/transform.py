@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from numba.core import types
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
 from numba.core.registry import CPUDispatcher
@@ -14,47 +13,39 @@ from dualgrad.compile.activity import Summary
 from dualgrad.compile.explain import explain
 
 
-class _KernelCompiler(_FunctionCompiler):
-    """Writes the kernel for the types of a call, then compiles it like any function."""
+class Transform(CPUDispatcher):
+    """Derivatives of one function: a compiled function of (mostly) the same arguments.
 
-    def __init__(self, template: _FunctionCompiler, plan: Any, params: list[str], n: Any) -> None:
-        super().__init__(
-            template.py_func,
-            template.targetdescr,
-            template.targetoptions,
-            template.locals,
-            template.pipeline_class,
-        )
-        self.plan, self.params, self.n = plan, params, n
+    A dispatcher like those that `@njit` makes, so that a call from Python costs what a call of an
+    `@njit` function costs, and `@njit` code may call it or be passed it. Unlike theirs its
+    function is written for the types of the call. `plan` writes it.
+    """
 
-    def _get_implementation(self, args: Any, kws: Any) -> Any:
+    def __init__(
+        self, plan: Any, chunk: int | None, signature: inspect.Signature, inner: bool = False
+    ) -> None:
+        self.plan, self.chunk, self.signature = plan, chunk, signature
+        # Duals have no Python wrapper, so a kernel that is called with them can have none either.
+        wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
+        super().__init__(_stub(plan, signature), {}, {"nopython": True, "nogil": True, **wrapped})
+        self._compiler = _KernelCompiler(self._compiler, plan, chunk)
+        self._inner = self if inner else None
+
+    def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
         try:
-            return self.plan.build(self.params, args, self.n)
+            return super()._compile_for_args(*args, **kws)
         except NumbaError as error:
             raise explain(error, self.plan) from error
 
-
-class KernelDispatcher(CPUDispatcher):
-    """A dispatcher whose function is written for the types that it is called with."""
-
-    def __init__(self, stub: Any, plan: Any, params: list[str], n: int | None, inner: bool) -> None:
-        # Duals have no Python wrapper, so that a kernel called with them can have none either.
-        wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
-        super().__init__(stub, {}, {"nopython": True, "nogil": True, **wrapped})
-        self._compiler = _KernelCompiler(self._compiler, plan, params, n)
-        self._again = (stub, plan, params, n)
-        self._inner = self if inner else None
-
-    def for_duals(self) -> KernelDispatcher:
-        """The clone of a kernel: it differentiates duals as they come, one level deeper."""
+    def for_duals(self) -> Transform:
+        """The transform as functions of duals call it, one level of duals deeper."""
         if self._inner is None:
-            self._inner = KernelDispatcher(*self._again, inner=True)
+            self._inner = Transform(self.plan, self.chunk, self.signature, inner=True)
         return self._inner
 
     def effect(self, active: tuple[bool, ...]) -> Summary:
         """What a call does to its arguments: nothing, but to `out`, which it returns."""
-        names = list(inspect.signature(self.py_func).parameters)[: len(active)]
-        is_out = tuple(name == "out" for name in names)
+        is_out = tuple(name == "out" for name in [*self.signature.parameters][: len(active)])
         result = any(active)
         return Summary(
             tuple(on or (result and out) for on, out in zip(active, is_out, strict=True)),
@@ -64,49 +55,21 @@ class KernelDispatcher(CPUDispatcher):
         )
 
 
-class Transform:
-    """Derivatives of one function, as a function of the same arguments.
+class _KernelCompiler(_FunctionCompiler):
+    """Writes the kernel for the types of a call, then compiles it like any function."""
 
-    Whatever `@njit` code may call it or be passed it.
-    """
-
-    def __init__(self, plan: Any, chunk: int | None, signature: inspect.Signature) -> None:
+    def __init__(self, usual: _FunctionCompiler, plan: Any, chunk: int | None) -> None:
+        super().__init__(
+            usual.py_func, usual.targetdescr, usual.targetoptions, usual.locals,
+            usual.pipeline_class,
+        )  # fmt: skip
         self.plan, self.chunk = plan, chunk
-        self._params = [name for name in signature.parameters if name != "out"]
-        self._stub = _stub(plan.name, signature)
-        self._kernels: dict[int | None, KernelDispatcher] = {}
-        self.__name__ = f"{plan.name}({plan.function.__name__})"
-        self.__doc__ = plan.function.__doc__
-        self.__wrapped__ = plan.function
 
-    def kernel(self, n: int | None) -> KernelDispatcher:
-        """The dispatcher of the kernel with `n` lanes; with None the types decide."""
-        if n not in self._kernels:
-            self._kernels[n] = KernelDispatcher(
-                self._stub, self.plan, self._params, n, inner=False
-            )
-        return self._kernels[n]
-
-    def __call__(self, *args: Any, **kws: Any) -> Any:
-        n = self.chunk or self.plan.lanes(args)
-        try:
-            kernel = self._kernels[n]
-        except KeyError:
-            kernel = self.kernel(n)
-        try:
-            return kernel(*args, **kws)
-        except NumbaError as error:
-            raise explain(error, self.plan) from error
-
-    @property
-    def _numba_type_(self) -> types.Type:
-        return types.Dispatcher(self.kernel(self.chunk))
-
-    def __repr__(self) -> str:
-        return f"<dualgrad {self.__name__}>"
+    def _get_implementation(self, args: Any, kws: Any) -> Any:
+        return self.plan.build(args, self.chunk)
 
 
-def _stub(name: str, signature: inspect.Signature) -> Any:
+def _stub(plan: Any, signature: inspect.Signature) -> Any:
     """A function that has a signature and no body: Numba asks it for its parameters."""
     defaults = {key: p.default for key, p in signature.parameters.items() if p.default is not p.empty}
     params = [
@@ -115,5 +78,8 @@ def _stub(name: str, signature: inspect.Signature) -> Any:
         for key, p in signature.parameters.items()
     ]
     namespace: dict[str, Any] = {"defaults": defaults}
-    exec(f"def {name}({', '.join(params)}): raise NotImplementedError", namespace)
-    return namespace[name]
+    exec(f"def {plan.name}({', '.join(params)}): raise NotImplementedError", namespace)
+    stub = namespace[plan.name]
+    stub.__qualname__ = f"{plan.name}({plan.function.__name__})"
+    stub.__doc__ = plan.function.__doc__
+    return stub
