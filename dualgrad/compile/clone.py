@@ -12,9 +12,9 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NopythonTypeInference
 
-from dualgrad.compile.activity import Activity
-from dualgrad.compile.frontend import Pass, carries_dual, jit_plain_callees, retyped
-from dualgrad.compile.promote import Rewriter
+from dualgrad.compile.activity import Activity, summarise
+from dualgrad.compile.frontend import Pass, carries_dual, jit_plain_callees, primal_type, retyped
+from dualgrad.compile.promote import Rewriter, with_primal
 from dualgrad.scalars import join
 from dualgrad.types import DualType
 
@@ -77,6 +77,33 @@ class Clone(CPUDispatcher):
         pipeline = type("_CloneCompiler", (_CloneCompiler,), {"original": original, "result": result})
         super().__init__(original.py_func, original.locals, options, pipeline)
         self.original = original
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        if not self.original._can_compile:
+            args, kws = self._declared(*self._compiler.fold_argument_types(args, kws)), {}
+        return super().get_call_template(args, kws)
+
+    def _declared(self, pysig: Any, args: tuple[types.Type, ...]) -> tuple[types.Type, ...]:
+        """The argument types of a function with explicit signatures: numbers become what it says.
+
+        A `float32` in a signature rounds what it is given; so must the value part of its dual.
+        """
+        primals = tuple(primal_type(ty) for ty in args)
+        declared = types.Dispatcher(self.original).get_call_type(self.typingctx, primals, {})
+        level = join([dual for ty in args for dual in duals_in(ty)])
+        if declared is None or level is None:
+            return args
+        cast = tuple(
+            with_primal(ty, to) if isinstance(ty, DualType) and isinstance(to, types.Float) else ty
+            for ty, to in zip(args, declared.args, strict=True)
+        )
+        result = declared.return_type
+        active = tuple(carries_dual(ty) for ty in args)
+        if isinstance(result, types.Float) and summarise(
+            self.original, declared.args, active, False
+        ).active_result:
+            self.compile(with_primal(level, result)(*cast))
+        return cast
 
 
 _clones: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Clone]] = weakref.WeakKeyDictionary()

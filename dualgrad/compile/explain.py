@@ -2,10 +2,106 @@
 
 from __future__ import annotations
 
+import linecache
+import os
+import re
+from collections.abc import Iterator
 from typing import Any
+
+import numba
 
 from dualgrad.errors import NotDifferentiable
 
+_OURS = tuple(os.path.dirname(os.path.abspath(it)) for it in (numba.__file__, os.path.dirname(__file__)))
+
+#: What a report says, what that means, and what helps. The groups name the construct.
+_CAUSES: list[tuple[str, str, str]] = [
+    (
+        r"Failed in dualgrad front end.*?\n(?:Failed in .*\n)*(?P<a>.*)",
+        "Numba cannot compile this, without derivatives either: {a}",
+        "make it compile with numba.njit first",
+    ),
+    (
+        r"object mode block",
+        "object mode runs Python, which has no derivatives",
+        "write the block as code that Numba compiles",
+    ),
+    (
+        r"complex numbers carry no derivatives",
+        "complex numbers carry no derivatives",
+        "compute with real and imaginary parts",
+    ),
+    (
+        r"Cannot unify (?P<a>.*) and (?P<b>.*) for '(?P<what>[\w.$]+)'",
+        "the variable {what} is {a} on one path and {b} on another",
+        "give it one type, for example by making a copy on both paths",
+    ),
+    (
+        r"dual numbers with different numbers of lanes",
+        "derivatives of two different transforms meet",
+        "pass what the inner function uses as its arguments",
+    ),
+    (
+        r"Unknown attribute '(?P<what>\w+)' of type (?P<a>[^\n]*)",
+        "{a} has no attribute {what} that carries a derivative",
+        "use the NumPy function of that name, or write it as a loop",
+    ),
+    (
+        r"[Nn]o implementation of function Function\((?P<what>.+?)\) found for signature:"
+        r"(?:\s*\n)*\s*>>> (?P<a>[^\n]*)",
+        "there is no derivative rule for {a}",
+        "write it with functions that have one, or, if it does not depend on what is "
+        "differentiated by, compute it outside and pass it as an argument",
+    ),
+    (
+        r"Cannot cast (?P<a>\S.*?) to (?P<b>\S.*?):",
+        "a value that depends on what is differentiated by would become {b}, a constant",
+        "keep it in a variable, array or list of its own",
+    ),
+    (
+        r"resolving callee type: (?P<what>(?:ExternalFunction|FunctionType)[^\n]*)",
+        "compiled code that is not Numba's own cannot be differentiated",
+        "write it as an @njit function",
+    ),
+]
+
 
 def explain(error: Exception, plan: Any) -> NotDifferentiable:
-    return NotDifferentiable(str(error))
+    """The error to raise for one that Numba raised: construct, line, reason and way out."""
+    report = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    what, reason, way_out = _cause(report)
+    at = f" at {what}" if what else ""
+    lines = [f"dg.{plan.name}: {plan.function.__name__} cannot be differentiated{at}"]
+    lines += _place(report, plan.function.py_func)
+    return NotDifferentiable("\n".join([*lines, f"  reason:  {reason}", f"  way out: {way_out}"]))
+
+
+def _cause(report: str) -> tuple[str, str, str]:
+    for pattern, reason, way_out in _CAUSES:
+        found = re.search(pattern, report)
+        if found is not None:
+            parts = {key: readable(part or "") for key, part in found.groupdict().items()}
+            return parts.get("what", ""), reason.format(**parts), way_out
+    summary = next((line for line in report.splitlines()[1:] if line.strip()), report)
+    return "", readable(summary.strip()), "write this part in another way"
+
+
+def readable(text: str) -> str:
+    """Numba's wording without what a user need not know: duals are floats to them."""
+    text = re.sub(r"dual\((?:dual\()*(\w+)(?:, \d+\))+", r"\1", text)
+    text = re.sub(r"<(?:built-in )?(?:function|intrinsic|ufunc|class) '?([\w.]+)'?(?: at 0x\w+)?>", r"\1", text)
+    return text.replace("<iv=None>", "").strip()
+
+
+def _place(report: str, function: Any) -> Iterator[str]:
+    """The line of the user's code, the innermost that the report names."""
+    named = re.finditer(r'File "([^"\n]+)", line (\d+)|at (\S+\.py) \((\d+)\)', report)
+    for match in named:
+        filename, line = match[1] or match[3], int(match[2] or match[4])
+        path = os.path.abspath(filename)
+        if not path.startswith(_OURS) and os.path.exists(path):
+            yield f'  File "{path}", line {line}'
+            yield f"    {linecache.getline(path, line).strip()}"
+            return
+    code = function.__code__
+    yield f'  File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'

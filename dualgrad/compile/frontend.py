@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types as pytypes
 import weakref
@@ -13,7 +14,7 @@ from numba import njit
 from numba.core import compiler, ir, ir_utils, types
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, UnsupportedError
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 
 from dualgrad.types import DualType, primal
@@ -67,16 +68,16 @@ def as_dispatcher(function: Any) -> Dispatcher:
     if isinstance(known, types.Dispatcher):  # a transform
         known = known.dispatcher
     if known is None:
+        function = function if isinstance(function, pytypes.FunctionType) else _plain(function)
         known = _jitted.get(function)
     if known is None:
-        known = _jitted[function] = njit(_plain(function))
+        known = _jitted[function] = njit(function)
     return known
 
 
+@functools.cache
 def _plain(function: Any) -> Any:
     """A ufunc or another function without Python code as one that has some."""
-    if isinstance(function, pytypes.FunctionType):
-        return function
     if isinstance(function, np.ufunc):
         count = function.nin
     else:
@@ -112,7 +113,7 @@ def _known(typingctx: Any, function: Any) -> bool:
     """Whether Numba itself has a meaning for a Python function (an overload, say)."""
     try:
         return typingctx.resolve_value_type(function) is not None
-    except NumbaError:
+    except (NumbaError, ValueError):
         return False
 
 
@@ -156,6 +157,8 @@ _typed: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Typed]] = weakref.WeakKe
 
 def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     """The front end's result for a function and the types of its arguments."""
+    if not hasattr(dispatcher, "targetdescr"):
+        raise UnsupportedError("object mode block")
     known = _typed.setdefault(dispatcher, {})
     if arg_types not in known:
         flags = compiler.Flags()

@@ -59,9 +59,9 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
         if isinstance(value, types.Array):
             return _copied(context, builder, value, result, args[0])
         if isinstance(value, types.List):
-            item = result.dtype
+            target = dual.instance_type
             return context.compile_internal(
-                builder, lambda items: [promote(it, item) for it in items], result(value), args[:1]
+                builder, lambda items: [promote(it, target) for it in items], result(value), args[:1]
             )
         return context.cast(builder, args[0], value, result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.core import types
 
-from dualgrad.compile.frontend import primal_type
+from dualgrad.compile.explain import readable
 from dualgrad.types import DualType
 
 
@@ -36,7 +36,7 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
         item = ty.dtype if isinstance(ty, types.Array) else ty
         if not isinstance(item, (types.Number, types.Boolean)):
             raise TypeError(
-                f"dg.{name}: the function returns {primal_type(ty)}; expected are numbers, "
+                f"dg.{name}: the function returns {readable(str(ty))}; expected are numbers, "
                 "arrays of numbers, or a tuple of them"
             )
         if isinstance(item, types.Complex):
@@ -47,7 +47,7 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
     scalar = isinstance(result, (types.Number, types.Boolean))
     if name == "grad" and not scalar:
         raise TypeError(
-            f"dg.grad: the function must return a number, and returns {primal_type(result)}; "
+            f"dg.grad: the function must return a number, and returns {readable(str(result))}; "
             "use dg.jacobian"
         )
     if name == "jacobian" and scalar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,12 @@ class JvpPlan:
     out_argnum: int | None
     name: str = "jvp"
 
+    @property
+    def defaults(self) -> list[Any]:
+        """The default of each parameter of `f`, where it has one."""
+        signature = inspect.signature(self.function.py_func)
+        return [signature.parameters[name].default for name in self.params]
+
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
         sweep = Pushforward(self, *arg_types)
@@ -39,7 +46,8 @@ class Pushforward(Sweep):
                     "dg.jvp: expected are two tuples, primals and tangents, with an entry for "
                     f"each argument of the function; {given} came"
                 )
-        if len(primals) != len(tangents) or len(primals) > len(plan.params):
+        missing = [it for it in plan.defaults[len(primals) :] if it is inspect.Parameter.empty]
+        if len(primals) != len(tangents) or len(primals) > len(plan.params) or missing:
             raise TypeError(
                 f"dg.jvp: {len(primals)} primals and {len(tangents)} tangents came for a function "
                 f"of {len(plan.params)} arguments"
@@ -48,7 +56,8 @@ class Pushforward(Sweep):
         active = [k for k in range(len(primals)) if k != plan.out_argnum and self._moves(k, primals[k])]
         if not active:
             raise TypeError("dg.jvp: no argument has a tangent; give a number or an array")
-        super().__init__(plan, list(primals), tuple(active), 1)
+        omitted = [types.Omitted(default) for default in plan.defaults[len(primals) :]]
+        super().__init__(plan, [*primals, *omitted], tuple(active), 1)
 
     def _moves(self, k: int, primal: types.Type) -> bool:
         """Whether an argument has a tangent. Counts and indices stay integers without one."""
@@ -73,7 +82,7 @@ class Pushforward(Sweep):
         return "\n".join(["def kernel(primals, tangents):", *indented(body)])
 
     def _seed(self) -> Iterator[str]:
-        for k in range(len(self.types)):
+        for k in range(len(self.tangents)):
             yield f"a{k} = primals[{k}]"
         for it in self.inputs:
             k = it.k

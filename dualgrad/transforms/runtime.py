@@ -28,7 +28,7 @@ def private(x: Any) -> Any:
     raise NotImplementedError("only for compiled code")
 
 
-@overload(private)
+@overload(private, strict=False)  # strict would compare type hints, which lambdas cannot have
 def _private(x: Any) -> Any:
     if isinstance(x, types.Array):
         return lambda x: x.copy()

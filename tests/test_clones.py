@@ -1,0 +1,194 @@
+"""Clones run the path that the primal runs, with its options, and copy no more than they must."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit, types
+
+import dualgrad as dg
+from dualgrad.compile.activity import Activity, summarise
+from dualgrad.compile.frontend import typed
+
+X = np.array([0.1, 0.7, 0.3])
+FLOATS = types.Array(types.float64, 1, "C")
+
+
+# -------------------------------------------------------------------------- explicit signatures
+
+
+@njit("float32(float32)")
+def rounded(x):
+    return x * x
+
+
+@njit("float64(float64[:], float64)")
+def any_layout(x, y):
+    return x[0] * y
+
+
+@njit(["float64(float64)", "float32(float32)"])
+def either(x):
+    return x * np.float32(0.1)
+
+
+@njit
+def uses_signatures(x):
+    return rounded(x[0]) + any_layout(x, x[1]) + either(x[2]) + rounded(2.0)
+
+
+def test_explicit_signatures_round_as_the_primal_does() -> None:
+    value, gradient = dg.value_and_grad(uses_signatures, chunk=3)(X)
+    assert value == uses_signatures(X)
+    expected = [2 * np.float32(0.1) + 0.7, 0.1, np.float64(np.float32(0.1))]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-7)
+    for f in (rounded, either):
+        value, slope = dg.value_and_derivative(f)(0.3)
+        assert value == f(0.3)
+        np.testing.assert_allclose(slope, (f(0.3 + 1e-2) - f(0.3 - 1e-2)) / 2e-2, rtol=1e-4)
+
+
+# --------------------------------------------------------------------------- the primal's path
+
+
+@njit
+def asks_for_types(x):
+    if isinstance(x, float):
+        return x * 2
+    return x * 3
+
+
+@njit
+def divides(x):
+    return 1.0 / x
+
+
+@njit(error_model="numpy")
+def divides_as_numpy(x):
+    return 1.0 / x
+
+
+@njit
+def raises(x):
+    if x < 0:
+        raise ValueError("negative", 7)
+    return math.sqrt(x)
+
+
+@njit(boundscheck=True)
+def out_of_bounds(x):
+    return x[x.size]
+
+
+class Custom(Exception):
+    pass
+
+
+@njit
+def raises_custom(x):
+    if x[0] < 100:
+        raise Custom("too small")
+    return x[0]
+
+
+@njit
+def catches(x):
+    try:
+        if x > 0:
+            raise ValueError("positive")
+        y = x
+    except Exception:
+        y = x * x
+    return y
+
+
+def test_types_are_those_of_the_primal() -> None:
+    assert dg.value_and_derivative(asks_for_types)(1.5) == (3.0, 2.0)
+
+
+def test_errors_of_the_function_are_its_own() -> None:
+    with pytest.raises(ZeroDivisionError):
+        dg.derivative(divides)(0.0)
+    value, slope = dg.value_and_derivative(divides_as_numpy)(0.0)
+    assert (value, slope) == (np.inf, -np.inf)
+    with pytest.raises(ValueError, match="negative") as caught:
+        dg.derivative(raises)(-1.0)
+    assert caught.value.args == ("negative", 7)
+    with pytest.raises(IndexError):
+        dg.grad(out_of_bounds, chunk=3)(X)
+    with pytest.raises(Custom, match="too small"):
+        dg.grad(raises_custom, chunk=3)(X)
+    assert dg.value_and_derivative(catches)(3.0) == (9.0, 6.0)
+
+
+# ------------------------------------------------------------------------------------ recursion
+
+
+@njit
+def halving(x, n):
+    if n == 0:
+        return x
+    half = halving(x, n // 2)
+    return half * 0.5 + x
+
+
+def test_recursion() -> None:
+    assert dg.value_and_derivative(halving)(3.0, 4) == (halving(3.0, 4), 1.875)
+
+
+# ----------------------------------------------------------------- what is promoted, and what not
+
+
+@njit
+def weighted(x):
+    table = np.linspace(0.0, 1.0, 3)
+    scaled = 2.0 * table
+    buffer = np.zeros(3)
+    counts = np.zeros(3, np.int64)
+    first = table[0]
+    total = first
+    for i in range(3):
+        buffer[i] = x[i] * scaled[i]
+        counts[i] += 1
+        total += buffer[i]
+    return total
+
+
+@njit
+def store(target, source):
+    target[0] = source[0]
+    return target
+
+
+@njit
+def stores_in_helper(x):
+    untouched, touched = np.zeros(3), np.zeros(3)
+    store(touched, x)
+    store(untouched, np.ones(3))
+    return touched[0] + untouched[0]
+
+
+def active_names(f: Any) -> set[str]:
+    code = typed(f, (FLOATS,))
+    activity = Activity(code, (True,))
+    return {name.split(".")[0] for name in code.typemap if activity.is_active(name)}
+
+
+def test_tables_stay_floats() -> None:
+    names = active_names(weighted)
+    assert {"x", "buffer", "total"} <= names
+    assert not {"table", "scaled", "counts", "i"} & names
+    names = active_names(stores_in_helper)
+    assert "touched" in names
+    assert "untouched" not in names
+
+
+def test_summary_of_a_call() -> None:
+    effect = summarise(store, (FLOATS, FLOATS), (False, True), False)
+    assert effect.active_args == (True, True)
+    assert effect.written_args == (True, False)
+    assert effect.active_result
+    assert effect.shared == (frozenset({-1, 0}),)

@@ -1,0 +1,182 @@
+"""What is refused, and in how few words: construct, line, reason and way out."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit, objmode
+
+import dualgrad as dg
+
+X = np.array([0.5, 1.0, 2.0])
+
+
+# ------------------------------------------------------------------- constructs without a rule
+
+
+def complex_number(x):
+    return (x[0] * 1j).imag  # here
+
+
+def helper(x):
+    return np.angle(x)[1]  # here
+
+
+def in_helper(x):
+    return helper(x)
+
+
+def object_mode(x):
+    with objmode(y="float64"):
+        y = float(x[0])
+    return y
+
+
+c_sine = ctypes.CDLL(None).sin
+c_sine.argtypes, c_sine.restype = [ctypes.c_double], ctypes.c_double
+
+
+def foreign(x):
+    return c_sine(x[0])  # here
+
+
+def structured(x, r):
+    r[0].a = x[0]  # here
+    return r[0].a
+
+
+REFUSED = [
+    (complex_number, (X,), "complex"),
+    (in_helper, (X,), "angle"),
+    (object_mode, (X,), "object mode"),
+    (foreign, (X,), "ExternalFunctionPointer"),
+    (structured, (X, np.zeros(1, [("a", float)]).view(np.recarray)), ""),
+]
+
+
+@pytest.mark.parametrize(("f", "args", "names"), REFUSED, ids=lambda it: getattr(it, "__name__", ""))
+def test_refusal(f: Callable[..., Any], args: Any, names: str) -> None:
+    with pytest.raises(dg.NotDifferentiable) as caught:
+        dg.grad(f)(*args)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 12
+    assert names in message
+    assert "reason:" in message
+    assert "way out:" in message
+    assert "dual(" not in message  # a user need not know what that is
+    assert caught.value.__cause__ is not None
+    line = _marked_line(helper if f is in_helper else f)
+    assert f"line {line}" in message
+    assert __file__ in message
+
+
+def _marked_line(f: Callable[..., Any]) -> int:
+    lines, start = inspect.getsourcelines(f)
+    marked = [k for k, line in enumerate(lines) if "# here" in line]
+    return start + (marked[0] if marked else 0)
+
+
+def test_function_that_numba_cannot_compile() -> None:
+    def unknown(x):
+        return undefined_name(x)  # noqa: F821
+
+    with pytest.raises(dg.NotDifferentiable, match=r"undefined_name(.|\n)*njit first"):
+        dg.grad(unknown)(X)
+
+
+# --------------------------------------------------------------------------- wrong arguments
+
+
+@njit
+def total(x, y):
+    return x[0] * y
+
+
+@njit
+def pair(x):
+    return x * 2
+
+
+@njit
+def fills(x, out):
+    out[:] = x
+
+
+@njit
+def none(x):
+    x[0] = 1.0
+
+
+Z = np.zeros(3)
+BAD = [
+    # transform, keywords, arguments, error, what the message names
+    (dg.grad, pair, {}, (X,), TypeError, "dg.jacobian"),
+    (dg.jacobian, total, {}, (X, 2.0), TypeError, "dg.grad"),
+    (dg.grad, none, {}, (X,), TypeError, "out_argnum"),
+    (dg.jacobian, none, {}, (X,), TypeError, "out_argnum"),
+    (dg.grad, total, {"argnums": 2}, (X, 2.0), ValueError, "argnums.*2 arguments"),
+    (dg.grad, total, {"argnums": -3}, (X, 2.0), ValueError, "argnums.*2 arguments"),
+    (dg.grad, total, {"argnums": 1.0}, (X, 2.0), TypeError, "argnums"),
+    (dg.grad, total, {"argnums": True}, (X, 2.0), TypeError, "argnums"),
+    (dg.grad, total, {"argnums": "x"}, (X, 2.0), TypeError, "argnums"),
+    (dg.grad, total, {"argnums": (0, 0)}, (X, 2.0), ValueError, "argnums.*different"),
+    (dg.grad, total, {"argnums": ()}, (X, 2.0), ValueError, "argnums"),
+    (dg.jacobian, fills, {"out_argnum": 2}, (X, Z), ValueError, "out_argnum"),
+    (dg.jacobian, fills, {"out_argnum": 0}, (X, Z), ValueError, "both"),
+    (dg.grad, total, {"chunk": 0}, (X, 2.0), ValueError, "chunk"),
+    (dg.grad, total, {"chunk": -1}, (X, 2.0), ValueError, "chunk"),
+    (dg.grad, total, {"chunk": 2.0}, (X, 2.0), TypeError, "chunk"),
+    (dg.grad, total, {"chunk": "big"}, (X, 2.0), TypeError, "chunk"),
+    (dg.grad, 3.0, {}, (X,), TypeError, "function"),
+    (dg.grad, total, {}, (X * 1j, 2.0), TypeError, "complex"),
+    (dg.grad, total, {}, ("text", 2.0), TypeError, "'x'"),
+    (dg.grad, total, {}, ([1.0, 2.0], 2.0), TypeError, "'x'"),
+    (dg.derivative, total, {"argnums": 1}, (X, 2j), TypeError, "complex"),
+    (dg.grad, total, {}, (), TypeError, ""),
+    (dg.grad, total, {}, (X, 2.0, 3.0, 4.0), TypeError, ""),
+    (dg.jvp, pair, {}, ((X,), (np.zeros(2),)), ValueError, "tangents.0.*shape"),
+    (dg.jvp, pair, {}, ((X,), (1.0,)), TypeError, "tangents.0"),
+    (dg.jvp, pair, {}, ((X,), ()), TypeError, "0 tangents"),
+    (dg.jvp, pair, {}, ((X,), (None,)), TypeError, "no argument has a tangent"),
+    (dg.jvp, pair, {}, (X, X), TypeError, "two tuples"),
+]
+
+
+@pytest.mark.parametrize(("transform", "f", "keywords", "args", "error", "names"), BAD)
+def test_bad_input(
+    transform: Any, f: Any, keywords: dict[str, Any], args: Any, error: type, names: str
+) -> None:
+    with pytest.raises(error, match=names) as caught:
+        transform(f, **keywords)(*args)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+BAD_OUT = [
+    (dg.grad(total), (X, 2.0), np.zeros(4), ValueError, "shape"),
+    (dg.grad(total), (X, 2.0), np.zeros((3, 1)), ValueError, "1 dimension"),
+    (dg.grad(total), (X, 2.0), np.zeros(3, np.float32), TypeError, "float64.*float32"),
+    (dg.grad(total), (X, 2.0), np.zeros(3, int), TypeError, "float64.*int64"),
+    (dg.grad(total), (X, 2.0), 1.0, TypeError, "array"),
+    (dg.grad(total, argnums=(0, 1)), (X, 2.0), np.zeros(3), TypeError, "tuple"),
+    (dg.jacobian(pair), (X,), np.zeros(3), ValueError, "2 dimensions"),
+    (dg.jacobian(pair), (X,), np.zeros((3, 2)), ValueError, "shape"),
+]
+
+
+@pytest.mark.parametrize(("transform", "args", "out", "error", "names"), BAD_OUT)
+def test_bad_out(transform: Any, args: Any, out: Any, error: type, names: str) -> None:
+    with pytest.raises(error, match=names) as caught:
+        transform(*args, out=out)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_read_only_out() -> None:
+    out = np.zeros(3)
+    out.flags.writeable = False
+    with pytest.raises(TypeError, match="read-only"):
+        dg.grad(total)(X, 2.0, out=out)

@@ -1,0 +1,326 @@
+"""The transforms on every kind of input, output and way of calling."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+import dualgrad as dg
+
+
+@njit
+def half_squares(x):
+    s = x.dtype.type(0)
+    for v in x.flat:
+        s += v * v
+    return s / x.dtype.type(2)
+
+
+@njit
+def cubes(x):
+    return x * x * x
+
+
+GRAD, JACOBIAN = dg.value_and_grad(half_squares, chunk=3), dg.value_and_jacobian(cubes, chunk=3)
+AUTOMATIC = dg.value_and_grad(half_squares)
+RANGE = np.arange(1.0, 13.0)
+
+INPUTS = {
+    "one": np.array([3.0]),
+    "few": RANGE[:5].copy(),
+    "empty": np.zeros(0),
+    "empty 2-d": np.zeros((3, 0)),
+    "0-d": np.array(3.0),
+    "strided": RANGE[::2],
+    "reversed": RANGE[::-1],
+    "2-d": RANGE.reshape(3, 4),
+    "Fortran": np.asfortranarray(RANGE.reshape(3, 4)),
+    "Fortran 3-d": np.asfortranarray(RANGE.reshape(2, 3, 2)),
+    "2-d strided": RANGE.reshape(3, 4)[:, 1:3],
+    "transposed 3-d": RANGE.reshape(2, 3, 2).transpose(1, 0, 2),
+    "broadcast": np.broadcast_to(np.array([1.0, 2.0]), (3, 2)),
+    "float32": RANGE[:5].astype(np.float32),
+    "int64": np.arange(1, 6),
+    "int8": np.arange(1, 6, dtype=np.int8),
+    "uint32": np.arange(1, 6, dtype=np.uint32),
+    "bool": np.array([True, False, True]),
+}
+
+
+def read_only(x: np.ndarray) -> np.ndarray:
+    x = x.view()
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("x", [*INPUTS.values(), read_only(RANGE)], ids=[*INPUTS, "read-only"])
+def test_every_kind_of_array(x: np.ndarray) -> None:
+    before = x.copy()
+    kind = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    point = x.astype(kind)  # integers and bools are promoted
+
+    value, gradient = GRAD(x)
+    np.testing.assert_array_equal(value, half_squares(point))
+    np.testing.assert_array_equal(gradient, point)
+    assert gradient.dtype == kind
+    assert gradient.shape == x.shape
+
+    if x.ndim == 0:
+        return  # for Numba the product of arrays without dimensions is a number
+    value, jacobian = JACOBIAN(x)
+    np.testing.assert_array_equal(value, cubes(point))
+    assert value.dtype == jacobian.dtype == kind
+    assert jacobian.shape == x.shape + x.shape
+    square = jacobian.reshape(x.size, x.size)
+    np.testing.assert_array_equal(square, np.diag(3 * (point * point).ravel()))
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 32, 33, 40, 41, 73])
+def test_every_size_with_automatic_chunks(n: int) -> None:
+    x = np.arange(1.0, n + 1)
+    value, gradient = AUTOMATIC(x)
+    assert value == half_squares(x)
+    np.testing.assert_array_equal(gradient, x)
+
+
+def test_nan_and_infinity_go_through() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, -0.0])
+    value, jacobian = dg.value_and_jacobian(np.exp)(x)
+    np.testing.assert_array_equal(value, np.exp(x))
+    np.testing.assert_array_equal(jacobian, np.diag(np.exp(x)))
+    value, gradient = GRAD(x)
+    assert np.isnan(value)
+    assert np.isnan(gradient[0])
+
+
+SCALARS = [2.0, np.float64(2.0), 2, np.int8(2), True, np.float32(2.0)]
+
+
+@pytest.mark.parametrize("x", SCALARS, ids=repr)
+def test_every_kind_of_number(x: Any) -> None:
+    value, slope = dg.value_and_derivative(lambda x: x * x * 0.5)(x)
+    assert value == 0.5 * x * x
+    assert slope == x
+    assert isinstance(slope, float)
+
+
+# ----------------------------------------------------------------------------------- arguments
+
+
+@njit
+def model(t, x, scale=2.0, shift=1):
+    return scale * np.exp(t) * np.sum(x * x) + shift
+
+
+T, V = 0.5, np.array([1.0, 2.0, 3.0])
+E = np.exp(T)
+
+
+def test_argnums() -> None:
+    by_t, by_x, by_scale = 2 * E * 14, 4 * E * V, E * 14
+    for argnums, expected in [
+        (0, by_t), (1, by_x), (2, by_scale), (-3, by_x), ((1,), (by_x,)), ((0, 1), (by_t, by_x)),
+        ((2, 1, 0), (by_scale, by_x, by_t)),
+    ]:  # fmt: skip
+        value, found = dg.value_and_grad(model, argnums=argnums, chunk=2)(T, V, 2.0)
+        assert value == model(T, V, 2.0)
+        assert isinstance(found, tuple) == isinstance(argnums, tuple)
+        for one, other in zip(np.atleast_1d(found), np.atleast_1d(expected), strict=True) if not (
+            isinstance(argnums, tuple)
+        ) else zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-15)
+
+
+def test_defaults_and_keywords() -> None:
+    gradient = dg.grad(model, argnums=1)
+    np.testing.assert_allclose(gradient(T, V), 4 * E * V, rtol=1e-15)
+    np.testing.assert_allclose(gradient(T, V, 4.0), 8 * E * V, rtol=1e-15)
+    np.testing.assert_allclose(gradient(T, V, shift=3), 4 * E * V, rtol=1e-15)
+    np.testing.assert_allclose(gradient(x=V, t=T, scale=1.0), 2 * E * V, rtol=1e-15)
+    out = np.empty(3)
+    assert gradient(T, V, out=out) is out
+    np.testing.assert_allclose(out, 4 * E * V, rtol=1e-15)
+    assert list(inspect.signature(gradient).parameters) == ["t", "x", "scale", "shift", "out"]
+
+
+@njit
+def writes_everywhere(x, work, counts, notes):
+    for i in range(x.size):
+        work[i] = x[i] * work[i]
+        counts[i] += 1
+        notes.append(float(counts[i]))
+    x[0] = 7.0
+    return np.sum(work) * notes[0]
+
+
+def test_arguments_are_not_written_to() -> None:
+    x, work, counts, notes = V.copy(), np.array([1.0, 10.0, 100.0]), np.zeros(3, int), [5.0]
+    gradient = dg.grad(writes_everywhere, chunk=2)(x, work, counts, notes)
+    np.testing.assert_array_equal(gradient, 5 * work)
+    np.testing.assert_array_equal(x, V)
+    np.testing.assert_array_equal(work, [1.0, 10.0, 100.0])
+    np.testing.assert_array_equal(counts, 0)
+    assert notes == [5.0]
+
+
+@njit
+def right_hand_side(t, y, dy):
+    dy[0] = y[1]
+    dy[1] = t * y[0] * dy[2]
+    # dy[2] stays as it is
+
+
+def test_out_argnum() -> None:
+    y, dy = np.array([2.0, 3.0]), np.array([8.0, 9.0, 10.0])
+    value, jacobian = dg.value_and_jacobian(right_hand_side, argnums=1, out_argnum=2)(0.5, y, dy)
+    np.testing.assert_array_equal(value, [3.0, 10.0, 10.0])
+    np.testing.assert_array_equal(jacobian, [[0, 1], [5, 0], [0, 0]])
+    np.testing.assert_array_equal(dy, [8.0, 9.0, 10.0])
+    value, slope = dg.value_and_derivative(right_hand_side, out_argnum=2)(0.5, y, dy)
+    np.testing.assert_array_equal(slope, [0, 20, 0])
+    value, change = dg.jvp(right_hand_side, out_argnum=2)((0.5, y, dy), (1.0, V[:2], None))
+    np.testing.assert_array_equal(change, [2, 20 + 5, 0])
+
+
+@njit
+def apply_to(function, x):
+    return function(x) * x[0]
+
+
+@njit
+def inner_sum(x):
+    return x.sum()
+
+
+def test_function_as_argument() -> None:
+    np.testing.assert_array_equal(dg.grad(apply_to, argnums=1)(inner_sum, V), [6 + 1, 1, 1])
+
+
+# ------------------------------------------------------------------------------------ results
+
+
+@njit
+def several(x):
+    return x[0] * x[1], x * x[2], 3, np.ones(2)
+
+
+def test_tuples_of_results() -> None:
+    values, rows = dg.value_and_jacobian(several, chunk=2)(V)
+    for value, expected in zip(values, several(V), strict=True):
+        np.testing.assert_array_equal(value, expected)
+    by_hand = [[2.0, 1, 0], [[3, 0, 1], [0, 3, 2], [0, 0, 6]], [0, 0, 0], np.zeros((2, 3))]
+    for row, expected in zip(rows, by_hand, strict=True):
+        np.testing.assert_array_equal(row, expected)
+    out = tuple(np.full(np.shape(row), np.nan) for row in by_hand)
+    given = dg.jacobian(several, chunk=2)(V, out=out)
+    for row, expected, buffer in zip(given, by_hand, out, strict=True):
+        assert row is buffer
+        np.testing.assert_array_equal(row, expected)
+
+
+def test_out_of_any_layout() -> None:
+    expected = np.diag(3 * V * V)
+    wide = np.full((3, 6), np.nan)
+    for out in (np.empty((3, 3)), np.empty((3, 3), order="F"), wide[:, ::2]):
+        for chunk in (2, "auto"):
+            out[...] = np.nan
+            assert dg.jacobian(cubes, chunk=chunk)(V, out=out) is out
+            np.testing.assert_array_equal(out, expected)
+    assert np.isnan(wide[:, 1::2]).all()
+
+
+def test_constant_results_are_zero() -> None:
+    assert dg.derivative(lambda x: 3.0)(1.0) == 0.0
+    np.testing.assert_array_equal(dg.grad(lambda x: x.size)(V), np.zeros(3))
+    np.testing.assert_array_equal(dg.jacobian(lambda x: np.ones(2))(V), np.zeros((2, 3)))
+    out = np.full((2, 3), np.nan)
+    np.testing.assert_array_equal(dg.jacobian(lambda x: np.ones(2))(V, out=out), np.zeros((2, 3)))
+
+
+def test_results_are_fresh() -> None:
+    gradient = dg.grad(half_squares)
+    first = gradient(V)
+    gradient(2 * V)
+    np.testing.assert_array_equal(first, V)
+    value, _ = dg.value_and_jacobian(lambda x: x)(V)
+    assert not np.shares_memory(value, V)
+
+
+def test_scalar_and_array_together() -> None:
+    rows = dg.jacobian(lambda a, x: a * x, argnums=(0, 1), chunk=3)(2.0, V)
+    np.testing.assert_array_equal(rows[0], V)
+    np.testing.assert_array_equal(rows[1], 2 * np.eye(3))
+
+
+# ----------------------------------------------------------------------------- inside njit code
+
+gradient_of_half_squares = dg.grad(half_squares)
+
+
+@njit
+def descend(x, steps):
+    for _ in range(steps):
+        x = x - 0.5 * gradient_of_half_squares(x)
+    return x
+
+
+@njit
+def call(f, x, out):
+    return f(x, out=out)
+
+
+def test_inside_njit() -> None:
+    np.testing.assert_array_equal(descend(V, 2), V / 4)
+    out = np.empty(3)
+    np.testing.assert_array_equal(call(gradient_of_half_squares, V, out), V)
+    np.testing.assert_array_equal(out, V)
+
+
+def test_transforms_of_transforms() -> None:
+    np.testing.assert_array_equal(dg.jacobian(gradient_of_half_squares)(V), np.eye(3))
+    third = dg.derivative(dg.derivative(dg.derivative(lambda x: x**4)))
+    assert third(2.0) == 48.0
+
+    def inner(x):
+        return gradient_of_half_squares(x * x).sum()
+
+    np.testing.assert_array_equal(dg.grad(inner)(V), 2 * V)
+
+
+def test_no_perturbation_confusion() -> None:
+    # d/dx [x d/dy (x + y)] = 1, with x passed to the inner function
+    slope = dg.derivative(lambda y, x: x + y)
+
+    assert dg.derivative(lambda x: x * slope(1.0, x))(3.0) == 1.0
+
+
+# ------------------------------------------------------------------------------------ products
+
+
+def test_jvp() -> None:
+    value, change = dg.jvp(model)((T, V), (2.0, np.array([1.0, 0.0, -1.0])))
+    assert value == model(T, V)
+    np.testing.assert_allclose(change, 2 * 2 * E * 14 + 4 * E * (1 - 3), rtol=1e-15)
+    _, change = dg.jvp(model)((T, V, 2.0, 1), (None, V, 1, 0))
+    np.testing.assert_allclose(change, 4 * E * 14 + E * 14, rtol=1e-15)
+    x = np.asfortranarray(RANGE.reshape(3, 4))
+    values, changes = dg.jvp(cubes)((x,), (x[::-1] * 2,))
+    np.testing.assert_array_equal(values, cubes(x))
+    np.testing.assert_allclose(changes, 3 * x**2 * x[::-1] * 2, rtol=1e-15)
+
+
+def test_names_and_documentation() -> None:
+    @njit
+    def area(r):
+        """Area of a disc."""
+        return 3.14 * r * r
+
+    transform = dg.derivative(area)
+    assert transform.__doc__ == "Area of a disc."
+    assert "derivative" in repr(transform)
+    assert "area" in repr(transform)
