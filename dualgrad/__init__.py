@@ -1,6 +1,5 @@
 """Exact derivatives of ordinary Numba and NumPy code, at native speed."""
 
-import dualgrad.arrays  # noqa: F401  (registers the array functions with Numba)
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,

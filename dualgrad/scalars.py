@@ -28,7 +28,7 @@ from numba.extending import (
 )
 
 from dualgrad import lanes, rules
-from dualgrad.types import DualType, can_carry, depth
+from dualgrad.types import DualType, can_carry, depth, primal
 
 # ---------------------------------------------------------------------------------- typing
 
@@ -53,6 +53,8 @@ def lift(level: DualType, ty: types.Type) -> types.Type:
     """The type at `level` of a result whose value part has type `ty`."""
     if isinstance(ty, types.BaseTuple):
         return types.Tuple([lift(level, item) for item in ty])
+    if isinstance(ty, types.Complex):
+        raise TypingError("complex numbers carry no derivatives")
     return DualType(ty, level.n) if can_carry(ty) else ty
 
 
@@ -111,15 +113,28 @@ class Call:
 
     def apply(self, function: Callable[..., Any], *extra: Any, returns: Any = None) -> Any:
         """A plain Python function of the operands, and of the result if `extra` has it."""
-        arg_types = [*self.types, *[self.result_type for _ in extra]]
+        wide = [_as_wide_as(self.result_type, ty) for ty in self.types]
+        values = [
+            self.context.cast(self.builder, *it)
+            for it in zip(self.values, self.types, wide, strict=True)
+        ]
+        arg_types = [*wide, *[self.result_type for _ in extra]]
         flags = compiler.Flags()
         flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
         flags.nrt = True
         sig = signature(self.result_type if returns is None else returns, *arg_types)
         compiled = self.context.compile_subroutine(self.builder, function, sig, flags=flags)
         return self.context.call_internal(
-            self.builder, compiled.fndesc, sig, [*self.values, *extra]
+            self.builder, compiled.fndesc, sig, [*values, *extra]
         )
+
+
+def _as_wide_as(result: types.Type, ty: types.Type) -> types.Type:
+    """A float of an operand at the precision of the result, which its derivative has too."""
+    if isinstance(ty, DualType):
+        return DualType(_as_wide_as(result, ty.base), ty.n)
+    is_float = isinstance(ty, types.Float) and isinstance(primal(result), types.Float)
+    return max(ty, primal(result), key=lambda it: it.bitwidth) if is_float else ty
 
 
 def unpack(context: Any, builder: Any, ty: types.Type, value: Any, level: DualType) -> Any:
@@ -360,10 +375,18 @@ def value_of(typingctx: Any, x: Any) -> Any:
     return x.base(x), lambda context, builder, sig, args: builder.extract_value(args[0], 0)
 
 
-@overload(divmod)
+# For "cpu", as it is to be tried before Numba's own, which would take a dual for an integer.
+@overload(divmod, target="cpu")
 def _divmod(x, y):  # type: ignore[no-untyped-def]
     if isinstance(x, DualType) or isinstance(y, DualType):
-        return lambda x, y: (x // y, x % y)
+        return lambda x, y: (divmod(value_of(x), value_of(y))[0], x % y)
+    return None
+
+
+@overload(np.divmod, target="cpu")
+def _np_divmod(x, y):  # type: ignore[no-untyped-def]
+    if isinstance(x, DualType) or isinstance(y, DualType):
+        return lambda x, y: (np.divmod(value_of(x), value_of(y))[0], np.remainder(x, y))
     return None
 
 
@@ -386,7 +409,7 @@ def _real(x):  # type: ignore[no-untyped-def]
 
 @overload_attribute(DualType, "imag")
 def _imag(x):  # type: ignore[no-untyped-def]
-    return lambda x: value_of(x) * 0
+    return lambda x: value_of(x).imag
 
 
 @overload_method(DualType, "conjugate")

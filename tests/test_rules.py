@@ -1,6 +1,8 @@
 """Every rule against mpmath, and at the points where a derivative is a matter of decision.
 
-The reference is a central difference in 800 digits, which knows nothing of our formulas.
+The reference is a central difference in 800 digits, which knows nothing of our formulas. A rule
+runs as plain Python, compiled, and in the engine: in every spelling of its function, with active
+and constant arguments side by side.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numba.core.typing.npydecl import supported_ufuncs
 from numba.extending import register_jitable
 from numba.np.ufunc_db import get_ufunc_info
 
+import dualgrad as dg
 from dualgrad import rules
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in cast")
@@ -56,6 +59,68 @@ def derivatives(name: str, args: Any, python: bool = False) -> list[float]:
         slopes = list(plain(name))
     with np.errstate(all="ignore"):
         return [slope(*args, args[0].dtype.type(function(*args))) for slope in slopes]
+
+
+@functools.cache
+def everything(name: str, spellings: int | None) -> tuple[Callable[..., Any], Any, list[str]]:
+    """A compiled map of `name` over (x, y) in all forms, and which arguments each has active.
+
+    The arguments are passed twice: x and y to differentiate by, c and d to hold constant.
+    """
+    functions = {f"f{k}": f for k, f in enumerate(rules.functions(name)[:spellings])}
+    forms = {"xy": "x[i], y[i]", "x": "x[i], d[i]", "y": "c[i], y[i]"}
+    if is_unary(name):
+        forms = {"x": "x[i]"}
+    calls = [(f"o{k}", *call) for k, call in enumerate(itertools.product(functions, forms))]
+    source = ["def everything(x, y, c, d):"]
+    source += [f"    {out} = np.empty_like(x)" for out, *_ in calls]
+    source += ["    for i in range(x.size):"]
+    source += [f"        {out}[i] = {f}({forms[form]})" for out, f, form in calls]
+    source += [f"    return ({', '.join(out for out, *_ in calls)},)"]
+    namespace: dict[str, Any] = {"np": np, **functions}
+    exec("\n".join(source), namespace)
+    function = NUMPY(namespace["everything"])
+    return function, dg.jvp(function), [form for *_, form in calls]
+
+
+def is_unary(name: str) -> bool:
+    return getattr(rules.functions(name)[0], "nin", 1) == 1
+
+
+def through_the_engine(
+    name: str, inputs: Any, dtype: type = np.float64, spellings: int | None = None
+) -> list[Any]:
+    """For each argument the derivatives in all forms that have it active: forms by points.
+
+    On the way: values are those of the function itself to the bit, tangents of their dtype,
+    and a derivative by what the form holds constant is zero.
+    """
+    function, jvp, forms = everything(name, spellings)
+    columns = [np.array(column) for column in zip(*inputs, strict=True)]
+    columns = [c.astype(dtype) if c.dtype == np.float64 else c for c in columns]
+    x, y = columns[0], columns[-1]
+    values = function(x, y, x, y)
+    result = []
+    for k, letter in enumerate("xy"[: len(columns)]):
+        if columns[k].dtype != dtype:  # nobody differentiates by an integer
+            result.append([])
+            continue
+        tangents: list[Any] = [None] * 4
+        for j, column in enumerate(columns):
+            if column.dtype == dtype:
+                tangents[j] = np.full_like(column, j == k)
+        ours, slopes = jvp((x, y, x, y), tuple(tangents))
+        for value, mine, form, slope in zip(values, ours, forms, slopes, strict=True):
+            assert same(value, mine) and slope.dtype == dtype
+            assert letter in form or (slope == 0).all()
+        result.append([slope for form, slope in zip(forms, slopes, strict=True) if letter in form])
+    return result
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays are equal in dtype, values and signs of zeros."""
+    signs = [np.signbit(it)[~np.isnan(it)] for it in (a, b)]
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True) and np.array_equal(*signs)
 
 
 # -------------------------------------------------------------------------------- references
@@ -158,11 +223,13 @@ def test_derivative(name: str) -> None:
     function = reference(name)
     wrong = []
     with mp.workdps(800):
-        for point in points(name):
+        engine = through_the_engine(name, points(name))
+        for i, point in enumerate(points(name)):
             args = [mp.mpf(x) for x in point]
             inputs = [np.float64(x) if isinstance(x, float) else x for x in point]
             ours = zip(derivatives(name, inputs), derivatives(name, inputs, True), strict=True)
-            for k, results in enumerate(ours):
+            for k, (compiled_rule, python_rule) in enumerate(ours):
+                results = [compiled_rule, python_rule, *(form[i] for form in engine[k])]
                 partial = slope(function, k)
                 exact = partial(*args)
                 if isinstance(exact, mp.mpc):
@@ -176,16 +243,57 @@ def test_derivative(name: str) -> None:
     assert not wrong
 
 
+# The engine treats all functions alike: some will do for its precision.
+IN_SINGLE = ("square", "sqrt", "exp", "log", "tan", "tanh", "gamma", "erf", "power", "hypot")
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_float32(name: str) -> None:
     """In single precision a rule gives what it gives in double precision, rounded."""
-    for point in points(name):
+    some = [p for p in points(name) if all(x == 0 or 1e-4 < abs(x) < 1e4 for x in p)]
+    engine = None
+    if name in IN_SINGLE:
+        engine = through_the_engine(name, some, np.float32, spellings=1)
+    for i, point in enumerate(some):
         single = [np.float32(x) if isinstance(x, float) else x for x in point]
         double = [np.float64(x) if isinstance(x, np.float32) else x for x in single]
-        if all(x == 0 or 1e-4 < abs(x) < 1e4 for x in single):
-            expected = np.float32(derivatives(name, double))
-            result = np.float32(derivatives(name, single))
-            np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-37, err_msg=str(point))
+        for k, expected in enumerate(np.float32(derivatives(name, double))):
+            results = [np.float32(derivatives(name, single)[k])]
+            results += [form[i] for form in engine[k]] if engine else []
+            np.testing.assert_allclose(results, expected, rtol=1e-4, atol=1e-37, err_msg=str(point))
+
+
+def all_at_once(calls: dict[str, Callable[..., Any]], arguments: str) -> Callable[..., Any]:
+    """One compiled function of (t, x, y) that returns all the calls, as keys f0, f1, ..."""
+    lines = [f"    r_{f} = {f}({arguments})" for f in calls]
+    results = ", ".join(f"r_{f}" for f in calls)
+    source = "\n".join(["def f(t, x, y):", *lines, f"    return ({results},)"])
+    namespace: dict[str, Any] = dict(calls)
+    exec(source, namespace)
+    return NUMPY(namespace["f"])
+
+
+@pytest.mark.parametrize("table", [rules.UNARY, rules.BINARY], ids=["unary", "binary"])
+def test_second_derivative(table: dict[str, Any]) -> None:
+    """Along the direction (1, 1), by nesting."""
+    names = [name for name in table if name != "ldexp"]
+    functions = {f"f_{name}": rules.functions(name)[0] for name in names}
+    unary = table is rules.UNARY
+    f = all_at_once(functions, "x + t" if unary else "x + t, y + t")
+    slopes, curvatures = dg.derivative(f), dg.derivative(dg.derivative(f))
+    moderate = {n: {p for p in points(n) if all(0.05 < abs(x) < 40 for x in p)} for n in names}
+    wanted = {n: {p for p in moderate[n] if n != "power" or p[0] > 0} for n in names}
+    for point in sorted(set().union(*wanted.values())):
+        ours = slopes(0.0, point[0], point[-1]), curvatures(0.0, point[0], point[-1])
+        for name, *pair in zip(names, *ours, strict=True):
+            if point in wanted[name]:
+                with mp.workdps(200):
+                    h = mp.mpf("1e-60")
+                    moved = [[mp.mpf(x) + k * h for x in point] for k in (1, 0, -1)]
+                    up, mid, down = (reference(name)(*args) for args in moved)
+                    exact = float((up - down) / (2 * h)), float((up - 2 * mid + down) / h**2)
+                message = f"{name} at {point}"
+                np.testing.assert_allclose(pair, exact, rtol=1e-11, atol=1e-14, err_msg=message)
 
 
 # A list for each name, as a dictionary would take 0.0 and -0.0 for one point.
@@ -248,6 +356,11 @@ def test_singular_points(name: str) -> None:
         for python in (False, True):
             result = derivatives(name, args, python)
             np.testing.assert_allclose(result, expected, rtol=1e-5, atol=TINY, err_msg=str(point))
+    inputs, expected = zip(*SINGULAR[name], strict=True)
+    exact = zip(*expected, strict=True)
+    for slopes, column in zip(through_the_engine(name, inputs), exact, strict=True):
+        for form in slopes:
+            np.testing.assert_allclose(form, column, rtol=1e-5, atol=TINY)
 
 
 @pytest.mark.parametrize("name", rules.SELECT)
@@ -258,6 +371,29 @@ def test_select(name: str) -> None:
         for x, y in itertools.product((-INF, -1.0, 0.0, 2.0, INF, NAN), repeat=2):
             np.testing.assert_equal(x if selects(x, y) else y, function(x, y))
             assert x != y or selects(x, y)
+    inputs = [*itertools.product((-INF, -1.0, 0.0, 2.0, INF, NAN), repeat=2)]
+    first = np.array([condition(x, y) for x, y in inputs])
+    tie = np.array([x == y for x, y in inputs])
+    in_x, in_y = through_the_engine(name, inputs)
+    np.testing.assert_array_equal(in_x[0::2], [first] * len(in_x[0::2]))
+    np.testing.assert_array_equal(in_x[1::2], [first & ~tie] * len(in_x[1::2]))
+    np.testing.assert_array_equal(in_y, [~first] * len(in_y))
+
+
+def test_piecewise_constant() -> None:
+    """The derivative is zero, at the jumps and of what is no number, too."""
+    every = [f for name in (*rules.CONSTANT, *rules.PREDICATE) for f in rules.functions(name)]
+    for arguments, unary in (("x + t", True), ("x + t, y - t", False)):
+        arity = 1 if unary else 2
+        calls = [f for f in every if getattr(f, "nin", 1) == arity]
+        f = all_at_once({f"f{k}": call for k, call in enumerate(calls)}, arguments)
+        transform = dg.value_and_derivative(f)
+        special = (-INF, -2.0, -0.5, -0.0, 0.0, 0.3, 1.0, 2.5, INF, NAN)
+        for point in itertools.product(special, repeat=arity):
+            args = (0.0, point[0], point[-1])
+            values, slopes = transform(*args)
+            np.testing.assert_array_equal(values, f(*args))
+            np.testing.assert_array_equal(slopes, 0)
 
 
 # What the engine treats by itself, or integers only.

@@ -3,3 +3,12 @@
 Numba's indexing, shape and copying functions take arrays of duals as they are. What stands here
 is registered with Numba on import.
 """
+
+from dualgrad.arrays import (  # noqa: F401
+    creation,
+    elementwise,
+    methods,
+    products,
+    reductions,
+    selection,
+)

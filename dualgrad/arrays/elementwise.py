@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.core.typing import signature
@@ -63,7 +63,7 @@ class DualUfunc(AbstractTemplate):
         nin = self.ufunc.nin
         item = self.context.resolve_function_type(self.key, tuple(scalars[:nin]), {}).return_type
         if not outputs:
-            return signature(types.Array(item, ndim, layout), *args)
+            return signature(types.Array(item, ndim, layout) if ndim else item, *args)
         [output] = outputs
         if self.context.can_convert(item, output.dtype) is None:
             raise TypingError(f"{self.ufunc.__name__} cannot write {item} into {output}")
@@ -103,13 +103,21 @@ for _fn, _ufunc in INPLACE.items():
         _register(_fn, _ufunc, inplace=True)
 
 
+class _DualScalar(npyimpl._ScalarHelper):
+    """A scalar operand or result, kept as a value: Numba keeps its memory form."""
+
+    def __init__(self, context: Any, builder: Any, value: Any, ty: types.Type) -> None:
+        super().__init__(context, builder, value, ty)
+        self._ptr = cgutils.alloca_once(builder, context.get_value_type(ty))
+
+
 _prepare_argument = npyimpl._prepare_argument
 
 
 def _prepare_dual(context: Any, builder: Any, value: Any, ty: Any, where: str = "input") -> Any:
     """Let a scalar dual take part in Numba's ufunc loops, which ask for a plain number."""
     if isinstance(ty, DualType):
-        return npyimpl._ScalarHelper(context, builder, value, ty)
+        return _DualScalar(context, builder, value, ty)
     return _prepare_argument(context, builder, value, ty, where)
 
 

@@ -27,6 +27,8 @@ VIEWS = frozenset(
 )
 #: methods and functions that write into their first argument
 WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())
+#: functions that write into another argument, `out`, and its place where it is not named
+OUTPUTS = {"dot": 2, "outer": 2, "around": 2, "round": 2, "round_": 2, "clip": 3}
 
 
 def is_buffer(ty: types.Type | None) -> bool:
@@ -258,6 +260,9 @@ class Activity:
         elif is_library(key):
             if name in WRITERS and args:
                 self._write(args[0], args[1:])
+            for output in outputs(expr, name):
+                self._write(output.name, args)
+                self._share([target, output.name])
             self._alias_or_copy(target, args, fresh=name not in VIEWS and not _is_builtin(key))
         elif isinstance(kind, (types.NumberClass, types.DType)):
             self._flow(args, target)
@@ -338,8 +343,11 @@ def _is_builtin(key: Any) -> bool:
 
 def is_fresh(expr: Any, code: Typed) -> bool:
     """Whether an expression makes a new buffer rather than another name for an old one."""
-    if expr.op in ("binop", "unary", "build_list"):
-        return not any(_holds_buffers(code.typemap.get(var.name)) for var in expr.list_vars())
+    operands = [code.typemap.get(var.name) for var in expr.list_vars()]
+    if expr.op == "build_list":
+        return not any(is_buffer(ty) for ty in operands)
+    if expr.op in ("binop", "unary"):
+        return not any(_holds_buffers(ty) for ty in operands)
     if expr.op != "call":
         return False
     kind = code.typemap.get(expr.func.name)
@@ -349,7 +357,16 @@ def is_fresh(expr: Any, code: Typed) -> bool:
     key = getattr(kind, "typing_key", None)
     if isinstance(key, np.ufunc):
         return len(call_arguments(expr)) <= key.nin
+    if any(is_buffer(code.typemap.get(output.name)) for output in outputs(expr, name)):
+        return False
     return is_library(key) and name not in VIEWS and not _is_builtin(key)
+
+
+def outputs(expr: Any, name: str) -> list[Any]:
+    """The variables into which a call of NumPy's function `name` writes its result."""
+    named = [var for key, var in expr.kws if key == "out"]
+    place = OUTPUTS.get(name, len(expr.args))
+    return [*named, *expr.args[place : place + 1]]
 
 
 def _holds_buffers(ty: types.Type | None) -> bool:

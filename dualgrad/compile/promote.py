@@ -19,6 +19,7 @@ from dualgrad.compile.activity import (
     Activity,
     call_arguments,
     called_dispatcher,
+    callee_name,
     is_buffer,
     is_fresh,
 )
@@ -141,6 +142,7 @@ class Rewriter:
 
     def run(self) -> None:
         func_ir = self.code.func_ir
+        self.literals = self._array_literals()
         for block in func_ir.blocks.values():
             body: list[Any] = []
             for statement in block.body:
@@ -153,21 +155,70 @@ class Rewriter:
             return [statement]
         loc, target, value = statement.loc, statement.target, statement.value
         new = _Builder(scope, loc)
+        if target.name in self.literals and self.activity.is_active(target.name):
+            return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
         if isinstance(value, ir.Expr) and value.op == "call":
             value = self._call(value, target, new)
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
 
+    def _array_literals(self) -> set[str]:
+        """The lists that only stand in ``np.array([...])``, also one in another.
+
+        They become tuples: that saves the list, and Numba's own way to save it takes the name of
+        the dtype for one of NumPy's.
+        """
+        lists: dict[str, Any] = {}
+        users: dict[str, list[Any]] = {}
+        for block in self.code.func_ir.blocks.values():
+            for statement in block.body:
+                for var in statement.list_vars():
+                    users.setdefault(var.name, []).append(statement)
+                value = getattr(statement, "value", None)
+                if isinstance(value, ir.Expr) and value.op == "build_list" and value.items:
+                    lists[statement.target.name] = statement
+        found: set[str] = set()
+        while True:
+            more = {
+                name
+                for name, made in lists.items()
+                if name.startswith("$")
+                and all(
+                    user is made or self._is_array_literal(user, name, found)
+                    for user in users[name]
+                )
+            }
+            if more == found:
+                return found
+            found = more
+
+    def _is_array_literal(self, statement: Any, name: str, found: set[str]) -> bool:
+        value = getattr(statement, "value", None)
+        if not isinstance(value, ir.Expr):
+            return False
+        if value.op == "build_list":
+            return statement.target.name in found
+        return (
+            value.op == "call"
+            and [var.name for var in value.args[:1]] == [name]
+            and callee_name(self.code, value) in ("array", "asarray")
+        )
+
     def _is_allocation(self, value: Any) -> bool:
-        """Whether an expression makes a buffer, or is a constant one, which needs a copy."""
+        """Whether an expression makes a buffer of floats, or is a constant one.
+
+        With an active operand it makes duals by itself; and a copy in between would keep Numba
+        from fusing array expressions.
+        """
         if isinstance(value, ir.Arg):
             return not carries_dual(self.arg_types[value.index])
         if isinstance(value, (ir.Global, ir.FreeVar)):
             return isinstance(value.value, np.ndarray)
         if not isinstance(value, ir.Expr) or (value.op == "build_list" and not value.items):
             return False
-        return is_fresh(value, self.code)
+        given = any(self.activity.is_active(var.name) for var in value.list_vars())
+        return is_fresh(value, self.code) and (value.op == "build_list" or not given)
 
     def _call(self, expr: Any, target: Any, new: _Builder) -> Any:
         """A call with what it needs for duals: a clone, a dual dtype, promoted items."""

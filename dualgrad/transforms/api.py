@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from dualgrad.compile.frontend import as_dispatcher
-from dualgrad.transforms.columns import ColumnsPlan
-from dualgrad.transforms.pushforward import JvpPlan
+from dualgrad.transforms.plans import ColumnsPlan, JvpPlan
 from dualgrad.transforms.transform import Transform
 
 Chunk = int | Literal["auto"]

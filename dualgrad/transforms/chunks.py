@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from numba.core import ir, types
@@ -14,6 +15,7 @@ from dualgrad.compile.frontend import Typed, primal_type, typed
 SMALL = 8
 #: Lanes while there are columns for them: of plain arithmetic, and of functions whose values
 #: cost so much (a cosine: a hundred multiplications) that they had better be computed rarely.
+#: A matrix product wants many lanes too: they are the columns of its GEMM.
 LARGE, LARGE_IF_COSTLY = 32, 64
 #: Share of costly calls among all operations from which the second is better.
 COSTLY_SHARE = 0.05
@@ -22,7 +24,7 @@ _COSTLY = {
     function.__name__
     for name in (set(rules.UNARY) - rules.FINITE) | set(rules.BINARY)
     for function in rules.functions(name)
-} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"}
+} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"} | {"dot"}
 
 
 def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
@@ -50,7 +52,7 @@ def _operations(function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]
 
 def _of_expression(code: Typed, expr: Any, seen: set[Any]) -> tuple[int, int]:
     if expr.op in ("binop", "inplace_binop", "unary"):
-        return 0, 1
+        return int(expr.fn is operator.matmul), 1
     if expr.op != "call":
         return 0, 0
     dispatcher = called_dispatcher(code.typemap.get(expr.func.name))

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from numba.core import types
 
 from dualgrad.transforms import chunks
 from dualgrad.transforms.checks import check_out
+from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
 
-@dataclass(frozen=True)
-class ColumnsPlan:
-    """What such a transform computes: everything but the types of its arguments."""
-
-    function: Any  # the dispatcher of f
-    params: tuple[str, ...]  # the names of its parameters
-    name: str  # "derivative", "grad" or "jacobian"
-    argnums: tuple[int, ...]
-    one_argument: bool  # argnums was a number: results are not wrapped in a tuple
-    out_argnum: int | None
-    with_value: bool
-
-    def build(self, arg_types: Any, n: int | None) -> Any:
-        """The kernel for these types as a Python function."""
-        *types_of_f, out = arg_types
-        sizes = chunks.sizes(self.function, self.argnums, types_of_f) if n is None else (n,)
-        phases = [Columns(self, list(types_of_f), out, size) for size in sizes]
-        text = source(phases)  # which also says what names it uses
-        names = {name: value for phase in phases for name, value in phase.names.items()}
-        return compiled(self.name, text, names)
+def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
+    """The kernel for these types as a Python function; with None the sizes of sweeps are ours."""
+    *types_of_f, out = arg_types
+    sizes = chunks.sizes(plan.function, plan.argnums, types_of_f) if n is None else (n,)
+    phases = [Columns(plan, list(types_of_f), out, size) for size in sizes]
+    text = source(phases)  # which also says what names it uses
+    names = {name: value for phase in phases for name, value in phase.names.items()}
+    return compiled(plan.name, text, names)
 
 
 def source(phases: list[Columns]) -> str:
@@ -43,7 +31,7 @@ def source(phases: list[Columns]) -> str:
     """
     first = phases[0]
     parameters = ", ".join([*(f"a{k}" for k in range(len(first.types))), "out"])
-    body = [*first.offsets(), "start = 0"]
+    body = [*first.offsets(), *first.allocate(arrays=False), "start = 0"]
     for phase, following in itertools.zip_longest(phases, phases[1:]):
         enough = "total - start > 0" if following is None else f"total - start > {following.n}"
         if following is None:
@@ -58,7 +46,7 @@ class Columns(Sweep):
     """Seed a chunk of columns, sweep, copy the lanes to where the columns are.
 
     Further variables: ``o`` the first column of an argument, ``c`` the chunk's start among its
-    columns, ``r`` a result and ``h`` its items in a row.
+    columns, ``r`` a result and ``h`` its items, if they are not in a row.
     """
 
     def __init__(
@@ -71,8 +59,11 @@ class Columns(Sweep):
         cells = [(o, it) for o in self.outputs for it in self.inputs]
         yield from self._seed()
         yield from self.run()
+        for o in self.outputs:
+            if self.plan.with_value and not o.is_array:
+                yield from self.value(o)
         yield "if start == 0:"
-        yield from indented(self._allocate())
+        yield from indented(["pass", *self.allocate(arrays=True)])
         for cell in cells:
             yield from self._read(*cell)
         yield from self._unseed()
@@ -118,10 +109,12 @@ class Columns(Sweep):
 
     # ------------------------------------------------------------------------------ results
 
-    def _allocate(self) -> Iterator[str]:
-        """What the first sweep does, as it knows the shapes of the results."""
+    def allocate(self, arrays: bool) -> Iterator[str]:
+        """Make the results, for outputs that are arrays in the first sweep, which knows shapes."""
         for o in self.outputs:
-            if self.plan.with_value:
+            if o.is_array != arrays:
+                continue
+            if self.plan.with_value and arrays:
                 yield from self.value(o)
             for it in self.inputs:
                 yield from self._cell(o, it)
@@ -145,7 +138,8 @@ class Columns(Sweep):
             yield "    raise ValueError('out: its shape must be that of the result, y.shape + x.shape')"
             if not o.active:
                 yield f"r{cell}[...] = 0.0"
-        yield f"h{cell} = r{cell}.{'ravel()' if self._is_contiguous(o, it) else 'flat'}"
+        if not self._is_contiguous(o, it):
+            yield f"h{cell} = r{cell}.flat"
 
     def _out(self, o: Output, it: Input) -> tuple[str, types.Type] | None:
         """The part of `out` that belongs to one output and one input."""
@@ -170,23 +164,27 @@ class Columns(Sweep):
         if not o.active:
             return
         cell, k, tag = f"{o.i}_{it.k}", it.k, self.tag
-        item = f"g{o.i}{tag}[m]" if o.is_array else f"y{o.i}{tag}"
-        loop = [f"for m in range(g{o.i}{tag}.size):"] if o.is_array else []
+        item = f"item_at(g{o.i}{tag}, m)" if o.is_array else f"y{o.i}{tag}"
+        loop = [f"for m in range(y{o.i}{tag}.size):"] if o.is_array else []
+        contiguous = self._is_contiguous(o, it)
         if not it.is_array:
             yield f"q = o{k} - start"
             yield f"if 0 <= q < {self.n}:"
-            if o.is_array or self._out(o, it) is not None:
-                body = [f"h{cell}[{'m' if o.is_array else '0'}] = lane({item}, q)"]
-            else:
+            at = "m" if o.is_array else "0"
+            if not o.is_array and self._out(o, it) is None:
                 body = [f"r{cell} = lane({item}, q)"]
+            elif contiguous:
+                body = [f"store_at(r{cell}, {at}, lane({item}, q))"]
+            else:
+                body = [f"h{cell}[{at}] = lane({item}, q)"]
         else:
             row = f"m * a{k}.size + c" if o.is_array else "c"
             yield f"c = start - o{k}"
             yield "first = max(0, -c)"
             yield f"stop = min({self.n}, a{k}.size - c)"
             yield "if first < stop:"
-            if self._is_contiguous(o, it):
-                body = [f"store_lanes(h{cell}, {row} + first, {item}, first, stop)"]
+            if contiguous:
+                body = [f"store_lanes(r{cell}, {row} + first, {item}, first, stop)"]
             else:
                 body = ["for q in range(first, stop):", f"    h{cell}[{row} + q] = lane({item}, q)"]
         yield from indented([*loop, *(indented(body) if loop else body)])

@@ -90,12 +90,36 @@ def lane(typingctx: Any, d: Any, k: Any) -> Any:
 
 
 @intrinsic
+def item_at(typingctx: Any, array: Any, i: Any) -> Any:
+    """The `i`-th item of a C-contiguous array of any shape."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        return arrayobj.load_item(context, builder, array, builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), codegen
+
+
+@intrinsic
+def store_at(typingctx: Any, array: Any, i: Any, number: Any) -> Any:
+    """Set the `i`-th item of a C-contiguous array of any shape."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        number_in = context.cast(builder, args[2], number, array.dtype)
+        arrayobj.store_item(context, builder, array, number_in, builder.gep(data, [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, number), codegen
+
+
+@intrinsic
 def store_lanes(
     typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop: Any
 ) -> Any:
-    """``out[offset : offset + stop - first] = lanes of d from first to stop``.
+    """Copy the lanes from `first` to `stop` to a C-contiguous array, from item `offset` on.
 
-    `out` is one-dimensional and contiguous; bounds are not checked.
+    Bounds are not checked.
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:

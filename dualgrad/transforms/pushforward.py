@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from numba.core import types
 
 from dualgrad.transforms.checks import differentiable
+from dualgrad.transforms.plans import JvpPlan
 from dualgrad.transforms.sweep import Output, Sweep, compiled, indented, tupled
 from dualgrad.types import DualType
 
 
-@dataclass(frozen=True)
-class JvpPlan:
-    """A Jacobian-vector product; which arguments take part, the types of the tangents say."""
-
-    function: Any  # the dispatcher of f
-    params: tuple[str, ...]  # the names of its parameters
-    out_argnum: int | None
-    name: str = "jvp"
-
-    @property
-    def defaults(self) -> list[Any]:
-        """The default of each parameter of `f`, where it has one."""
-        signature = inspect.signature(self.function.py_func)
-        return [signature.parameters[name].default for name in self.params]
-
-    def build(self, arg_types: Any, n: int | None) -> Any:
-        """The kernel for these types as a Python function."""
-        sweep = Pushforward(self, *arg_types)
-        text = sweep.source()  # which also says what names it uses
-        return compiled(self.name, text, sweep.names)
+def kernel(plan: JvpPlan, arg_types: Any) -> Any:
+    """The kernel for these types as a Python function."""
+    sweep = Pushforward(plan, *arg_types)
+    text = sweep.source()  # which also says what names it uses
+    return compiled(plan.name, text, sweep.names)
 
 
 class Pushforward(Sweep):
@@ -111,6 +96,5 @@ class Pushforward(Sweep):
             return
         yield f"r{i} = np.{'empty' if o.active else 'zeros'}(y{i}_1.shape, R{i})"
         if o.active:
-            yield f"h{i} = r{i}.ravel()"
-            yield f"for m in range(g{i}_1.size):"
-            yield f"    h{i}[m] = lane(g{i}_1[m], 0)"
+            yield f"for m in range(r{i}.size):"
+            yield f"    store_at(r{i}, m, lane(item_at(g{i}_1, m), 0))"

@@ -82,7 +82,7 @@ NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
         as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
-        lanes_io.lane, lanes_io.seeded, lanes_io.set_seed, lanes_io.store_lanes,
+        lanes_io.item_at, lanes_io.lane, lanes_io.seeded, lanes_io.store_at, lanes_io.set_seed, lanes_io.store_lanes,
         lanes_io.with_tangent,
     )
 }  # fmt: skip
@@ -182,7 +182,8 @@ class Sweep:
         for o in self.outputs:
             yield f"y{o.i}{tag} = {result if self.one_output else f'{result}[{o.i}]'}"
             if o.is_array:
-                yield f"g{o.i}{tag} = y{o.i}{tag}.ravel()"
+                in_row = o.type.layout == "C"  # else a copy puts the items in a row
+                yield f"g{o.i}{tag} = y{o.i}{tag}{'' if in_row else '.ravel()'}"
 
     def value(self, o: Output) -> Iterator[str]:
         """Copy the value part of an output to `v`."""
@@ -194,9 +195,8 @@ class Sweep:
         else:
             self.names[f"V{i}"] = o.item.base
             yield f"v{i} = np.empty(y{i}{tag}.shape, V{i})"
-            yield f"w{i} = v{i}.ravel()"
-            yield f"for m in range(g{i}{tag}.size):"
-            yield f"    w{i}[m] = value_of(g{i}{tag}[m])"
+            yield f"for m in range(v{i}.size):"
+            yield f"    store_at(v{i}, m, value_of(item_at(g{i}{tag}, m)))"
 
 
 def compiled(name: str, source: str, names: dict[str, Any]) -> Callable[..., Any]:

@@ -1,0 +1,134 @@
+"""Numba's own overload of a function for floats, compiled for duals.
+
+Many overloads choose their code by the dtype: they raise on one they do not know or, worse, take
+a branch that is not the one for floats (nan is handled there). Asked with float types they give
+the code for floats; all it lacks is the dual type where it names the dtype of a result.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from types import CellType, FunctionType
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.core.errors import NumbaNotImplementedError
+from numba.extending import overload, overload_attribute
+from numba.np.numpy_support import from_dtype
+
+from dualgrad.scalars import join
+from dualgrad.types import DualType, depth, primal
+
+
+def floats(ty: Any) -> Any:
+    """The type of an argument with each dual replaced by the float at its bottom."""
+    if isinstance(ty, DualType):
+        return primal(ty)
+    if isinstance(ty, (types.Array, types.List)):
+        return ty.copy(dtype=floats(ty.dtype))
+    if isinstance(ty, types.NumberClass):
+        return types.NumberClass(floats(ty.instance_type))
+    if isinstance(ty, types.BaseTuple) and any(True for _ in duals(ty)):
+        return types.Tuple([floats(item) for item in ty])
+    return ty
+
+
+def duals(ty: Any) -> Iterator[DualType]:
+    """The dual types in the type of an argument."""
+    if isinstance(ty, DualType):
+        yield ty
+    elif isinstance(ty, (types.Array, types.List)):
+        yield from duals(ty.dtype)
+    elif isinstance(ty, types.NumberClass):
+        yield from duals(ty.instance_type)
+    elif isinstance(ty, types.BaseTuple):
+        for item in ty:
+            yield from duals(item)
+
+
+def level_of(*args: Any) -> DualType | None:
+    """The deepest dual type in the types of some arguments, None if there is no dual."""
+    return join([dual for ty in args for dual in duals(ty)])
+
+
+def over(dual: Any, ty: Any) -> Any:
+    """`dual` with the plain type `ty` at its bottom, or unchanged over a type that is no float."""
+    if not isinstance(ty, types.Float):
+        ty = primal(dual)
+    return DualType(over(dual.base, ty) if depth(dual) > 1 else ty, dual.n)
+
+
+def dual_overload(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register an overload of `functions` that is tried before Numba's own.
+
+    It is asked only if there is a dual among the arguments, and declines by returning None.
+    """
+
+    def decorate(typer: Callable[..., Any]) -> Callable[..., Any]:
+        def for_duals(*args: Any, **kws: Any) -> Any:
+            if level_of(*args, *kws.values()) is None:
+                return None
+            implementation = typer(*args, **kws)
+            if implementation is not None:
+                implementation.__annotations__ = {}
+            return implementation
+
+        # Numba wants both signatures to be equal, down to the annotations.
+        parameters = inspect.signature(typer).parameters.values()
+        for_duals.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [it.replace(annotation=it.empty) for it in parameters]
+        )
+        for function in functions:
+            overload(function, target="cpu")(for_duals)
+        return typer
+
+    return decorate
+
+
+def borrow(overload_function: Callable[..., Any], *functions: Any) -> None:
+    """Let `functions` be, for duals, what Numba's `overload_function` is for floats."""
+
+    @dual_overload(*functions)
+    @functools.wraps(overload_function)
+    def typer(*args: Any, **kws: Any) -> Any:
+        level = level_of(*args, *kws.values())
+        assert level is not None
+        implementation = overload_function(
+            *map(floats, args), **{name: floats(ty) for name, ty in kws.items()}
+        )
+        return None if implementation is None else _with_duals(implementation, level)
+
+
+def _with_duals(function: Any, dual: DualType) -> Any:
+    """A closure with duals for the float dtypes that it closes over."""
+    cells = []
+    for cell in function.__closure__ or ():
+        ty = _as_type(cell.cell_contents)
+        cells.append(CellType(over(dual, ty)) if isinstance(ty, types.Float) else cell)
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__,
+        tuple(cells),
+    )  # fmt: skip
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _as_type(value: Any) -> types.Type | None:
+    """The Numba type that a value names as a dtype; None for any other value."""
+    if isinstance(value, types.Type):
+        return value
+    if not isinstance(value, np.dtype):
+        return None
+    try:
+        return from_dtype(value)
+    except NumbaNotImplementedError:
+        return None
+
+
+@overload_attribute(types.NumberClass, "type")
+def _type(dtype):  # type: ignore[no-untyped-def]
+    """`dtype.type`, as Numba's overloads write it, where the dtype is a dual type."""
+    return lambda dtype: dtype

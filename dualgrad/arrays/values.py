@@ -1,0 +1,108 @@
+"""Functions whose result depends on the values alone: indices, truth, order.
+
+They are given the value part of their arrays, seen in place, so that what they do with nan and
+ties is what Numba does for floats.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, overload
+from numba.np import arraymath, arrayobj
+from numba.np.numpy_support import lt_floats
+
+from dualgrad.arrays.borrow import dual_overload
+from dualgrad.scalars import value_of
+from dualgrad.types import DualType
+
+
+@intrinsic
+def values_of(typingctx: Any, array: Any) -> Any:
+    """The value part of an array of duals, one level down: a strided view of the same memory."""
+    result = array.copy(dtype=array.dtype.base, layout="A")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = context.make_array(array)(context, builder, args[0])
+        view = context.make_array(result)(context, builder)
+        itemsize = context.get_abi_sizeof(context.get_data_type(result.dtype))
+        arrayobj.populate_array(
+            view,
+            data=builder.bitcast(source.data, view.data.type),
+            shape=cgutils.unpack_tuple(builder, source.shape, array.ndim),
+            strides=cgutils.unpack_tuple(builder, source.strides, array.ndim),
+            itemsize=context.get_constant(types.intp, itemsize),
+            meminfo=source.meminfo,
+            parent=source.parent,
+        )
+        return impl_ret_borrowed(context, builder, result, view._getvalue())
+
+    return result(array), codegen
+
+
+def values(x: Any) -> Any:
+    """The value part of a number or an array; anything else is itself."""
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(values)
+def _values(x):  # type: ignore[no-untyped-def]
+    if isinstance(x, types.Array) and isinstance(x.dtype, DualType):
+        return lambda x: values_of(x)
+    if isinstance(x, DualType):
+        return lambda x: value_of(x)
+    return lambda x: x
+
+
+#: function -> its parameters, first those that count by their values
+VALUE_ONLY = {
+    np.argmin: ("a", "axis=None"),
+    np.argmax: ("a", "axis=None"),
+    np.nanargmin: ("a", "axis=None"),
+    np.nanargmax: ("a", "axis=None"),
+    np.all: ("a", ""),
+    np.any: ("a", ""),
+    np.count_nonzero: ("a", "axis=None"),
+    np.searchsorted: ("a, v", "side='left'"),
+    np.digitize: ("x, bins", "right=False"),
+    np.allclose: ("a, b", "rtol=1e-05, atol=1e-08, equal_nan=False"),
+    np.isclose: ("a, b", "rtol=1e-05, atol=1e-08, equal_nan=False"),
+    np.array_equal: ("a1, a2", ""),
+}
+
+
+def _register(function: Any, by_value: str, others: str) -> None:
+    """Overload a function for duals: it is itself, applied to values."""
+    given = [f"values({name})" for name in by_value.split(", ")]
+    given += [part.split("=")[0] for part in others.split(", ") if part]
+    source = f"lambda {by_value}, {others}: function({', '.join(given)})"
+    on_values = eval(source, {"function": function, "values": values})
+
+    @dual_overload(function)
+    @functools.wraps(on_values)
+    def typer(*args: Any, **kws: Any) -> Any:
+        return on_values
+
+
+for _function, (_by_value, _others) in VALUE_ONLY.items():
+    _register(_function, _by_value, _others)
+
+
+# Sorting and the nan-functions choose their code by the dtype: duals are floats to them.
+
+_lt_implementation, _get_isnan = arrayobj.lt_implementation, arraymath.get_isnan
+
+
+def _lt(dtype: Any) -> Any:
+    return lt_floats if isinstance(dtype, DualType) else _lt_implementation(dtype)
+
+
+def _isnan(dtype: Any) -> Any:
+    return np.isnan if isinstance(dtype, DualType) else _get_isnan(dtype)
+
+
+arrayobj.lt_implementation, arraymath.get_isnan = _lt, _isnan

@@ -1,0 +1,54 @@
+"""What a transform computes: everything about it but the types of its arguments.
+
+A plan is light. The machinery that turns one into a kernel is imported when the first is built,
+as Numba too imports most of itself when it first compiles.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ColumnsPlan:
+    """Columns of a Jacobian: `derivative`, `grad`, `jacobian` and their `value_and_` forms."""
+
+    function: Any  # the dispatcher of f
+    params: tuple[str, ...]  # the names of its parameters
+    name: str  # "derivative", "grad" or "jacobian"
+    argnums: tuple[int, ...]
+    one_argument: bool  # argnums was a number: results are not wrapped in a tuple
+    out_argnum: int | None
+    with_value: bool
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types and `n` lanes as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms.columns import kernel
+
+        return kernel(self, arg_types, n)
+
+
+@dataclass(frozen=True)
+class JvpPlan:
+    """A Jacobian-vector product; which arguments take part, the types of the tangents say."""
+
+    function: Any  # the dispatcher of f
+    params: tuple[str, ...]  # the names of its parameters
+    out_argnum: int | None
+    name: str = "jvp"
+
+    @property
+    def defaults(self) -> list[Any]:
+        """The default of each parameter of `f`, `Parameter.empty` where it has none."""
+        signature = inspect.signature(self.function.py_func)
+        return [signature.parameters[name].default for name in self.params]
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms.pushforward import kernel
+
+        return kernel(self, arg_types)
