@@ -94,8 +94,10 @@ def sub(context: Any, builder: Any, ty: Lanes, u: Any, v: Any) -> Any:
     """`u - v`, where `None` stands for an inactive operand's zero."""
     if v is None:
         return u
-    return neg(context, builder, ty, v) if u is None else _combine(
-        context, builder, ty, operator.sub, u, v
+    return (
+        neg(context, builder, ty, v)
+        if u is None
+        else _combine(context, builder, ty, operator.sub, u, v)
     )
 
 
@@ -117,7 +119,11 @@ def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
         return _combine(context, builder, ty, operator.mul, u, factor)
     base = (ty.base, ty.base)
     return _lane_by_lane(
-        context, builder, ty, lambda a: call(context, builder, operator.mul, base, (a, factor))[1], u
+        context,
+        builder,
+        ty,
+        lambda a: call(context, builder, operator.mul, base, (a, factor))[1],
+        u,
     )
 
 

@@ -95,7 +95,7 @@ class Call:
 
     context: Any
     builder: Any
-    types: list[types.Type]
+    operand_types: list[types.Type]
     values: list[Any]
     tangents: list[Any]
     result_type: types.Type
@@ -109,14 +109,16 @@ class Call:
 
     def factor(self, k: int) -> Any:
         """Operand `k` in the type of the result's value."""
-        return self.context.cast(self.builder, self.values[k], self.types[k], self.result_type)
+        return self.context.cast(
+            self.builder, self.values[k], self.operand_types[k], self.result_type
+        )
 
     def apply(self, function: Callable[..., Any], *extra: Any, returns: Any = None) -> Any:
         """A plain Python function of the operands, and of the result if `extra` has it."""
-        wide = [_as_wide_as(self.result_type, ty) for ty in self.types]
+        wide = [_as_wide_as(self.result_type, ty) for ty in self.operand_types]
         values = [
             self.context.cast(self.builder, *it)
-            for it in zip(self.values, self.types, wide, strict=True)
+            for it in zip(self.values, self.operand_types, wide, strict=True)
         ]
         arg_types = [*wide, *[self.result_type for _ in extra]]
         flags = compiler.Flags()
@@ -124,9 +126,7 @@ class Call:
         flags.nrt = True
         sig = signature(self.result_type if returns is None else returns, *arg_types)
         compiled = self.context.compile_subroutine(self.builder, function, sig, flags=flags)
-        return self.context.call_internal(
-            self.builder, compiled.fndesc, sig, [*values, *extra]
-        )
+        return self.context.call_internal(self.builder, compiled.fndesc, sig, [*values, *extra])
 
 
 def _as_wide_as(result: types.Type, ty: types.Type) -> types.Type:
@@ -161,8 +161,7 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any]) -> None:
         assert level is not None
         below = base_types(level, sig.args)
         parts = [
-            unpack(context, builder, ty, arg, level)
-            for ty, arg in zip(sig.args, args, strict=True)
+            unpack(context, builder, ty, arg, level) for ty, arg in zip(sig.args, args, strict=True)
         ]
         values = [value for value, _ in parts]
         result_type, result = lanes.call(context, builder, fn, below, values)
@@ -278,7 +277,7 @@ def _power(c: Call) -> Any:
 
 
 def _constant_power(c: Call) -> Any:
-    if not isinstance(c.types[1], types.Integer):
+    if not isinstance(c.operand_types[1], types.Integer):
         return _float_power(c)
     # A positive power has no singular derivative. The exponent is mostly a literal, so that LLVM
     # sees which of the two products is wanted.
@@ -363,6 +362,7 @@ def _dual_to_dual(context: Any, builder: Any, source: Any, target: Any, value: A
 
 
 @lower_cast(DualType, types.Integer)
+@lower_cast(DualType, types.Boolean)
 def _dual_to_integer(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
     return context.cast(builder, builder.extract_value(value, 0), source.base, target)
 

@@ -72,7 +72,7 @@ class DualType(types.Number):
     def can_convert_to(self, typingctx, other):  # type: ignore[no-untyped-def]
         # An integer is piecewise constant in what it was rounded from; a float is not, so
         # there is no conversion to one: it would drop the derivative without a word.
-        return Conversion.unsafe if isinstance(other, types.Integer) else None
+        return Conversion.unsafe if isinstance(other, (types.Integer, types.Boolean)) else None
 
 
 def can_carry(base: types.Type | None) -> bool:
@@ -191,8 +191,5 @@ class DualModel(models.StructModel):
         super().__init__(dmm, fe_type, [("value", fe_type.base), ("lanes", fe_type.lanes)])
 
     def get_data_type(self) -> ir.Type:
-        if self._data_type is None:
-            self._data_type = ir.LiteralStructType(
-                [model.get_data_type() for model in self._models], packed=True
-            )
-        return self._data_type
+        parts = [model.get_data_type() for model in self._models]
+        return ir.LiteralStructType(parts, packed=True)

@@ -59,7 +59,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("f", "args", "names"), REFUSED, ids=lambda it: getattr(it, "__name__", ""))
+@pytest.mark.parametrize(
+    ("f", "args", "names"), REFUSED, ids=lambda it: getattr(it, "__name__", "")
+)
 def test_refusal(f: Callable[..., Any], args: Any, names: str) -> None:
     with pytest.raises(dg.NotDifferentiable) as caught:
         dg.grad(f)(*args)

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit, prange, types
+from numba import njit, prange
 
 import dualgrad as dg
-from dualgrad.compile.clone import clone_of
-from dualgrad.types import DualType
 
 X = np.array([0.5, 1.25, 2.0])
 

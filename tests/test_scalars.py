@@ -363,6 +363,24 @@ def test_a_dual_never_becomes_a_float_in_silence() -> None:
             dg.derivative(f)(2.0)
 
 
+#: conversion of x = 2.7, and its derivative
+CONVERSIONS = {
+    "np.float64(x)": "1", "np.float32(x)": "1", "np.float32(x) * x": "np.float32(x) + x",
+    "np.int64(x) * x": "2", "np.uint8(x) * x": "2", "np.bool_(x) * x": "1",
+    "np.float64(np.int64(x))": "0", "np.float64(np.float32(x) * 2)": "2",
+}  # fmt: skip
+
+
+def test_conversions() -> None:
+    x, f = 2.7, together(CONVERSIONS)
+    values, slopes = dg.value_and_derivative(f)(x)
+    for e, value, slope, same in zip(CONVERSIONS, values, slopes, f(x), strict=True):
+        assert bits(value) == bits(same), e
+        assert slope == pytest.approx(eval(CONVERSIONS[e], {"x": x, "np": np}), rel=1e-7), e
+    with pytest.raises(dg.NotDifferentiable):
+        dg.derivative(lambda x: np.complex128(x).real)(x)
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 def test_second_derivatives(kind: type) -> None:
     """Duals over duals, by nesting."""

@@ -130,9 +130,11 @@ def test_argnums() -> None:
         value, found = dg.value_and_grad(model, argnums=argnums, chunk=2)(T, V, 2.0)
         assert value == model(T, V, 2.0)
         assert isinstance(found, tuple) == isinstance(argnums, tuple)
-        for one, other in zip(np.atleast_1d(found), np.atleast_1d(expected), strict=True) if not (
-            isinstance(argnums, tuple)
-        ) else zip(found, expected, strict=True):
+        for one, other in (
+            zip(np.atleast_1d(found), np.atleast_1d(expected), strict=True)
+            if not (isinstance(argnums, tuple))
+            else zip(found, expected, strict=True)
+        ):
             np.testing.assert_allclose(one, other, rtol=1e-15)
 
 

@@ -74,11 +74,9 @@ class DualUfunc(AbstractTemplate):
 
 
 def _register(fn: Any, ufunc: np.ufunc, inplace: bool) -> None:
-    class Kernel(npyimpl._Kernel):  # type: ignore[misc]
+    class Kernel(npyimpl._Kernel):
         def generate(self, *args: Any) -> Any:
-            item_type, item = lanes.call(
-                self.context, self.builder, fn, self.outer_sig.args, args
-            )
+            item_type, item = lanes.call(self.context, self.builder, fn, self.outer_sig.args, args)
             return self.cast(item, item_type, self.outer_sig.return_type)
 
     @lower_builtin(("dual array", fn), types.VarArg(types.Any))

@@ -17,8 +17,7 @@ from dualgrad.types import DualType
 
 #: method -> the function that it is
 METHODS: dict[str, Any] = {
-    name: getattr(np, name)
-    for name in "argmax argmin cumprod max mean min prod".split()
+    name: getattr(np, name) for name in "argmax argmin cumprod max mean min prod".split()
 }
 
 

@@ -51,7 +51,7 @@ class _Promote(Pass):
         return True
 
 
-class _CloneCompiler(compiler.CompilerBase):  # type: ignore[misc]
+class _CloneCompiler(compiler.CompilerBase):
     original: Dispatcher
     #: the dual type that the caller wants buffers that are returned to hold, if any
     result: DualType | None = None
@@ -75,7 +75,9 @@ class Clone(CPUDispatcher):
             "no_cfunc_wrapper": True,
             "parallel": False,
         }
-        pipeline = type("_CloneCompiler", (_CloneCompiler,), {"original": original, "result": result})
+        pipeline = type(
+            "_CloneCompiler", (_CloneCompiler,), {"original": original, "result": result}
+        )
         super().__init__(original.py_func, original.locals, options, pipeline)
         self.original = original
 
@@ -100,9 +102,10 @@ class Clone(CPUDispatcher):
         )
         result = declared.return_type
         active = tuple(carries_dual(ty) for ty in args)
-        if isinstance(result, types.Float) and summarise(
-            self.original, declared.args, active, False
-        ).active_result:
+        if (
+            isinstance(result, types.Float)
+            and summarise(self.original, declared.args, active, False).active_result
+        ):
             self.compile(with_primal(level, result)(*cast))
         return cast
 

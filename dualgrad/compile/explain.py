@@ -12,7 +12,9 @@ import numba
 
 from dualgrad.errors import NotDifferentiable
 
-_OURS = tuple(os.path.dirname(os.path.abspath(it)) for it in (numba.__file__, os.path.dirname(__file__)))
+_OURS = tuple(
+    os.path.dirname(os.path.abspath(it)) for it in (numba.__file__, os.path.dirname(__file__))
+)
 
 #: What a report says, what that means, and what helps. The groups name the construct.
 _CAUSES: list[tuple[str, str, str]] = [
@@ -89,7 +91,11 @@ def _cause(report: str) -> tuple[str, str, str]:
 def readable(text: str) -> str:
     """Numba's wording without what a user need not know: duals are floats to them."""
     text = re.sub(r"dual\((?:dual\()*(\w+)(?:, \d+\))+", r"\1", text)
-    text = re.sub(r"<(?:built-in )?(?:function|intrinsic|ufunc|class) '?([\w.]+)'?(?: at 0x\w+)?>", r"\1", text)
+    text = re.sub(
+        r"<(?:built-in )?(?:function|intrinsic|ufunc|class) '?([\w.]+)'?(?: at 0x\w+)?>",
+        r"\1",
+        text,
+    )
     return text.replace("<iv=None>", "").strip()
 
 

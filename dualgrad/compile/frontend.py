@@ -64,7 +64,9 @@ _jitted: weakref.WeakKeyDictionary[Any, Dispatcher] = weakref.WeakKeyDictionary(
 
 def as_dispatcher(function: Any) -> Dispatcher:
     """The `@njit` form of a function; one that is compiled by Numba already is itself."""
-    known = function if isinstance(function, Dispatcher) else getattr(function, "_numba_type_", None)
+    known = (
+        function if isinstance(function, Dispatcher) else getattr(function, "_numba_type_", None)
+    )
     if isinstance(known, types.Dispatcher):  # a transform
         known = known.dispatcher
     if known is None:
@@ -117,7 +119,7 @@ def _known(typingctx: Any, function: Any) -> bool:
         return False
 
 
-class Pass(FunctionPass):  # type: ignore[misc]
+class Pass(FunctionPass):
     """A pass of ours: Numba's base class is abstract in its constructor."""
 
     def __init__(self) -> None:

@@ -62,11 +62,25 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
         if isinstance(value, types.List):
             target = dual.instance_type
             return context.compile_internal(
-                builder, lambda items: [promote(it, target) for it in items], result(value), args[:1]
+                builder,
+                lambda items: [promote(it, target) for it in items],
+                result(value),
+                args[:1],
             )
         return context.cast(builder, args[0], value, result)
 
     return result(value, dual), codegen
+
+
+@intrinsic
+def converted(typingctx: Any, x: Any, dual: Any) -> Any:
+    """A number as a dual of another precision: ``np.float32(x)``."""
+    result = dual.instance_type
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.cast(builder, args[0], x, result)
+
+    return result(x, dual), codegen
 
 
 @intrinsic
@@ -233,7 +247,8 @@ class Rewriter:
             clone = self.clone_of(dispatcher, self.dual if wanted and buffer else None)
             return _with(expr, func=new.constant(clone))
         if isinstance(kind, types.NumberClass) and given:
-            return new.call(promote, *expr.args, new.constant(self._lifted(kind)))
+            lifted = self._lifted(kind)
+            return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
         if isinstance(kind, types.BoundFunction):
             receiver = self.activity.is_active(expr.func.name)
             if isinstance(kind.this, types.List) and receiver:
@@ -264,7 +279,8 @@ class _Builder:
     """Collects the statements that a rewritten statement needs before it."""
 
     def __init__(self, scope: Any, loc: Any) -> None:
-        self.scope, self.loc, self.body = scope, loc, []
+        self.scope, self.loc = scope, loc
+        self.body: list[Any] = []
 
     def assign(self, value: Any) -> Any:
         var = self.scope.redefine("$dualgrad", self.loc)

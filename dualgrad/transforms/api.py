@@ -238,9 +238,11 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
     (15.0, 8.5)
     """
     function = _function(f)
-    plan = JvpPlan(function, _parameters(function), _argnum(out_argnum, function, "out_argnum"))
+    plan = JvpPlan(function, _parameters(function), _out_argnum(out_argnum, function))
     names = ("primals", "tangents")
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names
+    ]
     return Transform(plan, None, inspect.Signature(parameters))
 
 
@@ -255,7 +257,7 @@ def _columns(
     numbers = tuple(_argnum(k, function, "argnums") for k in ((argnums,) if one else argnums))
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"argnums: one or more different arguments are expected, not {argnums!r}")
-    out = None if out_argnum is None else _argnum(out_argnum, function, "out_argnum")
+    out = _out_argnum(out_argnum, function)
     if out in numbers:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
     plan = ColumnsPlan(function, _parameters(function), name, numbers, one, out, with_value)
@@ -285,8 +287,6 @@ def _parameters(function: Any) -> tuple[str, ...]:
 
 def _argnum(k: Any, function: Any, name: str) -> int:
     """A number of an argument of `f`, counted from the end if it is negative."""
-    if k is None:
-        return None
     params = _parameters(function)
     try:
         index = operator.index(k)
@@ -300,6 +300,10 @@ def _argnum(k: Any, function: Any, name: str) -> int:
             f"there is no number {index}"
         )
     return index % len(params)
+
+
+def _out_argnum(k: Any, function: Any) -> int | None:
+    return None if k is None else _argnum(k, function, "out_argnum")
 
 
 def _chunk(chunk: Any) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 from numba.core import ir, types
 
 from dualgrad import rules
-from dualgrad.compile.activity import callee_name, called_dispatcher
+from dualgrad.compile.activity import called_dispatcher, callee_name
 from dualgrad.compile.frontend import Typed, primal_type, typed
 
 #: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
@@ -35,7 +35,9 @@ def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int,
     return (LARGE_IF_COSTLY if costly > COSTLY_SHARE * total else LARGE), SMALL
 
 
-def _operations(function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]) -> tuple[int, int]:
+def _operations(
+    function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]
+) -> tuple[int, int]:
     """How many costly calls and how many operations the code of a function and its callees has."""
     if function in seen or hasattr(function, "for_duals"):
         return 0, 0

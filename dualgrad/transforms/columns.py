@@ -14,6 +14,9 @@ from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
 
+WRONG_SHAPE = "out: its shape must be that of the result, y.shape + x.shape"
+
+
 def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
     """The kernel for these types as a Python function; with None the sizes of sweeps are ours."""
     *types_of_f, out = arg_types
@@ -49,9 +52,7 @@ class Columns(Sweep):
     columns, ``r`` a result and ``h`` its items, if they are not in a row.
     """
 
-    def __init__(
-        self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int
-    ) -> None:
+    def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
         self.out = out
         super().__init__(plan, arg_types, plan.argnums, n)
 
@@ -123,7 +124,7 @@ class Columns(Sweep):
         """Allocate the derivative of one output by one input, or take `out` for it."""
         cell = f"{o.i}_{it.k}"
         dtype = self.names[f"R{cell}"] = o.item.base if o.active else it.dual.base
-        arrays = [(f"y{o.i}{self.tag}", o), (f"a{it.k}", it)]
+        arrays: list[tuple[str, Any]] = [(f"y{o.i}{self.tag}", o), (f"a{it.k}", it)]
         shape = " + ".join(f"{name}.shape" for name, part in arrays if part.is_array)
         out = self._out(o, it)
         if out is None and not shape:
@@ -135,7 +136,7 @@ class Columns(Sweep):
             check_out(out[1], dtype, sum(part.type.ndim for _, part in arrays if part.is_array))
             yield f"r{cell} = {out[0]}"
             yield f"if r{cell}.shape != {shape or '()'}:"
-            yield "    raise ValueError('out: its shape must be that of the result, y.shape + x.shape')"
+            yield f"    raise ValueError({WRONG_SHAPE!r})"
             if not o.active:
                 yield f"r{cell}[...] = 0.0"
         if not self._is_contiguous(o, it):

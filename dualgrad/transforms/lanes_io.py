@@ -6,6 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -90,6 +91,17 @@ def lane(typingctx: Any, d: Any, k: Any) -> Any:
 
 
 @intrinsic
+def present(typingctx: Any, x: Any) -> Any:
+    """The value of an optional; a TypeError where there is none."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.cast(builder, args[0], x, x.type)
+        return impl_ret_borrowed(context, builder, x.type, value)
+
+    return x.type(x), codegen
+
+
+@intrinsic
 def item_at(typingctx: Any, array: Any, i: Any) -> Any:
     """The `i`-th item of a C-contiguous array of any shape."""
 
@@ -114,9 +126,7 @@ def store_at(typingctx: Any, array: Any, i: Any, number: Any) -> Any:
 
 
 @intrinsic
-def store_lanes(
-    typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop: Any
-) -> Any:
+def store_lanes(typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop: Any) -> Any:
     """Copy the lanes from `first` to `stop` to a C-contiguous array, from item `offset` on.
 
     Bounds are not checked.
@@ -166,8 +176,12 @@ def copy_lane(typingctx: Any, duals: Any, tangents: Any) -> Any:
         base = context.get_data_type(dual.base).as_pointer()
         with cgutils.loop_nest(builder, shape, intp=context.get_value_type(types.intp)) as index:
             to, at = (
-                cgutils.get_item_pointer2(context, builder, array.data, shape, steps, ty.layout, index)
-                for array, steps, ty in zip((target, source), strides, (duals, tangents), strict=True)
+                cgutils.get_item_pointer2(
+                    context, builder, array.data, shape, steps, ty.layout, index
+                )
+                for array, steps, ty in zip(
+                    (target, source), strides, (duals, tangents), strict=True
+                )
             )
             tangent = arrayobj.load_item(context, builder, tangents, at)
             tangent = context.cast(builder, tangent, tangents.dtype, dual.base)

@@ -38,7 +38,9 @@ class Pushforward(Sweep):
                 f"of {len(plan.params)} arguments"
             )
         self.tangents = list(tangents)
-        active = [k for k in range(len(primals)) if k != plan.out_argnum and self._moves(k, primals[k])]
+        active = [
+            k for k in range(len(primals)) if k != plan.out_argnum and self._moves(k, primals[k])
+        ]
         if not active:
             raise TypeError("dg.jvp: no argument has a tangent; give a number or an array")
         omitted = [types.Omitted(default) for default in plan.defaults[len(primals) :]]

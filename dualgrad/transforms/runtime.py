@@ -33,7 +33,7 @@ def _private(x: Any) -> Any:
     if isinstance(x, types.Array):
         return lambda x: x.copy()
     if isinstance(x, types.List):
-        return lambda x: [item for item in x]
+        return lambda x: list(x)
     if isinstance(x, types.BaseTuple) and is_buffer(x):
         return lambda x: (private(x[0]), *private(x[1:]))
     return lambda x: x

@@ -62,6 +62,7 @@ class Output:
     i: int
     type: types.Type
     level: int
+    optional: bool  # f may return None in its place, by its type
 
     @property
     def is_array(self) -> bool:
@@ -82,8 +83,8 @@ NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
         as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
-        lanes_io.item_at, lanes_io.lane, lanes_io.seeded, lanes_io.store_at, lanes_io.set_seed, lanes_io.store_lanes,
-        lanes_io.with_tangent,
+        lanes_io.item_at, lanes_io.lane, lanes_io.present, lanes_io.seeded, lanes_io.set_seed,
+        lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
     )
 }  # fmt: skip
 
@@ -167,8 +168,16 @@ class Sweep:
             result = promoted(self.types[self.plan.out_argnum], self.dual)
         self.one_output = not isinstance(result, types.BaseTuple)
         items = [result] if self.one_output else list(result)
-        check_outputs(self.plan.name, result, items)
-        return [Output(i, ty, self.dual.depth) for i, ty in enumerate(items)]
+        optional = [isinstance(ty, types.Optional) for ty in items]
+        items = [
+            getattr(ty, "type", ty) if maybe else ty
+            for ty, maybe in zip(items, optional, strict=True)
+        ]
+        check_outputs(self.plan.name, items[0] if self.one_output else result, items)
+        return [
+            Output(i, ty, self.dual.depth, maybe)
+            for i, (ty, maybe) in enumerate(zip(items, optional, strict=True))
+        ]
 
     # ----------------------------------------------------------------- lines of the source
 
@@ -180,7 +189,11 @@ class Sweep:
             yield f"b{tag} = promote(a{self.plan.out_argnum}, dual{tag})"
         yield f"y{tag} = {self.call}"
         for o in self.outputs:
-            yield f"y{o.i}{tag} = {result if self.one_output else f'{result}[{o.i}]'}"
+            part = result if self.one_output else f"{result}[{o.i}]"
+            if o.optional:
+                yield f"if {part} is None:"
+                yield "    raise TypeError('the function returned None, which has no derivative')"
+            yield f"y{o.i}{tag} = {f'present({part})' if o.optional else part}"
             if o.is_array:
                 in_row = o.type.layout == "C"  # else a copy puts the items in a row
                 yield f"g{o.i}{tag} = y{o.i}{tag}{'' if in_row else '.ravel()'}"

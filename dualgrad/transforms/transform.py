@@ -28,7 +28,7 @@ class Transform(CPUDispatcher):
         # Duals have no Python wrapper, so a kernel that is called with them can have none either.
         wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
         super().__init__(_stub(plan, signature), {}, {"nopython": True, "nogil": True, **wrapped})
-        self._compiler = _KernelCompiler(self._compiler, plan, chunk)
+        self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
@@ -71,7 +71,9 @@ class _KernelCompiler(_FunctionCompiler):
 
 def _stub(plan: Any, signature: inspect.Signature) -> Any:
     """A function that has a signature and no body: Numba asks it for its parameters."""
-    defaults = {key: p.default for key, p in signature.parameters.items() if p.default is not p.empty}
+    defaults = {
+        key: p.default for key, p in signature.parameters.items() if p.default is not p.empty
+    }
     params = [
         f"{'*' if p.kind is p.VAR_POSITIONAL else ''}{key}"
         + (f"=defaults[{key!r}]" if key in defaults else "")
