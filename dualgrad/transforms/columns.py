@@ -13,7 +13,6 @@ from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
-
 WRONG_SHAPE = "out: its shape must be that of the result, y.shape + x.shape"
 
 
