@@ -326,3 +326,26 @@ def test_names_and_documentation() -> None:
     assert transform.__doc__ == "Area of a disc."
     assert "derivative" in repr(transform)
     assert "area" in repr(transform)
+
+
+def test_memory_balances() -> None:
+    from numba.core.runtime import _nrt_python, rtsys
+
+    _nrt_python.memsys_enable_stats()
+    jacobian = dg.jacobian(several, chunk=2)
+    wrong = (np.zeros(4), np.zeros((3, 3)), np.zeros(3), np.zeros((2, 3)))
+    calls: list[Any] = [
+        lambda: AUTOMATIC(RANGE),
+        lambda: JACOBIAN(V),
+        lambda: jacobian(V),
+        lambda: pytest.raises(ValueError, jacobian, V, out=wrong),
+    ]
+    for call_once in calls:
+        call_once()
+        before = rtsys.get_allocation_stats()
+        for _ in range(100):
+            call_once()
+        after = rtsys.get_allocation_stats()
+        assert after.alloc > before.alloc
+        assert after.alloc - before.alloc == after.free - before.free
+        assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free
