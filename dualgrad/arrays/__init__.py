@@ -8,6 +8,7 @@ from dualgrad.arrays import (  # noqa: F401
     creation,
     elementwise,
     methods,
+    printing,
     products,
     reductions,
     selection,

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.core import ir, types
 from numba.core.typing import templates
+from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
 
 from dualgrad.compile.frontend import Typed, typed
 from dualgrad.types import DualType
@@ -62,6 +64,9 @@ def can_carry(ty: types.Type | None) -> bool:
     if isinstance(ty, types.BoundFunction):
         return can_carry(ty.this)
     return not isinstance(ty, _VALUES)
+
+
+_UFUNCS = (np.ufunc, DUFunc, GUFunc)
 
 
 class Summary(NamedTuple):
@@ -252,7 +257,7 @@ class Activity:
                 self._share([receiver, *args])
             return
         key = getattr(kind, "typing_key", None)
-        if isinstance(key, np.ufunc):
+        if isinstance(key, _UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
                 self._share([target, output])
@@ -355,7 +360,7 @@ def is_fresh(expr: Any, code: Typed) -> bool:
     if isinstance(kind, types.BoundFunction):
         return isinstance(kind.this, types.Array) and name not in VIEWS
     key = getattr(kind, "typing_key", None)
-    if isinstance(key, np.ufunc):
+    if isinstance(key, _UFUNCS):
         return len(call_arguments(expr)) <= key.nin
     if any(is_buffer(code.typemap.get(output.name)) for output in outputs(expr, name)):
         return False

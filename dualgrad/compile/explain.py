@@ -56,6 +56,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "differentiated by, compute it outside and pass it as an argument",
     ),
     (
+        r"cannot be represented as a NumPy dtype",
+        "Numba's code for this works on NumPy's own dtypes only",
+        "write it as a loop",
+    ),
+    (
         r"Cannot cast (?P<a>\S.*?) to (?P<b>\S.*?):",
         "a value that depends on what is differentiated by would become {b}, a constant",
         "keep it in a variable, array or list of its own",

@@ -6,14 +6,18 @@ An allocation that an active value can reach is followed by a copy into duals, a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numba import vectorize
 from numba.core import cgutils, ir, ir_utils, types
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 from numba.np import arrayobj
+from numba.np.ufunc.dufunc import DUFunc
+from numba.typed import List
 
 from dualgrad.compile.activity import (
     Activity,
@@ -140,6 +144,15 @@ def _copy_items(
 # ----------------------------------------------------------------------------------- rewriting
 
 
+@register_jitable
+def empty_list(item: Any) -> Any:
+    """An empty typed list of items of a type."""
+    return List.empty_list(item)
+
+
+_CONTAINERS = (types.List, types.ListType, types.DictType)
+
+
 class Rewriter:
     """Rewrites one function for one set of argument types."""
 
@@ -165,17 +178,41 @@ class Rewriter:
         func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
 
     def _statement(self, statement: Any, scope: Any) -> list[Any]:
+        new = _Builder(scope, statement.loc)
+        if isinstance(statement, (ir.SetItem, ir.StaticSetItem, ir.StoreMap)):
+            self._store(statement, new)
         if not isinstance(statement, ir.Assign):
-            return [statement]
+            return [*new.body, statement]
         loc, target, value = statement.loc, statement.target, statement.value
-        new = _Builder(scope, loc)
         if target.name in self.literals and self.activity.is_active(target.name):
             return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
         if isinstance(value, ir.Expr) and value.op == "call":
             value = self._call(value, target, new)
+        elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
+            items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
+            value = _with_items(value, items)
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
+
+    def _store(self, statement: Any, new: _Builder) -> None:
+        """What goes into a container of duals must be one: its first item decides its type."""
+        container = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
+        if self._is_container(container):
+            statement.value = new.promoted(statement.value, self.dual)
+
+    def _empty(self, target: Any, expr: Any, new: _Builder) -> Any:
+        """``typed.List()`` with its type said: Numba's own guess would come from the first item."""
+        ty = self.code.typemap[target.name]
+        if not isinstance(ty, types.ListType):
+            return expr
+        return new.call(empty_list, new.constant(promoted(ty.item_type, self.dual)))
+
+    def _is_container(self, var: Any) -> bool:
+        """Whether a variable is a list or dictionary that holds derivatives."""
+        ty = self.code.typemap.get(var.name)
+        ty = ty.this if isinstance(ty, types.BoundFunction) else ty
+        return isinstance(ty, _CONTAINERS) and self.activity.is_active(var.name)
 
     def _array_literals(self) -> set[str]:
         """The lists that only stand in ``np.array([...])``, also one in another.
@@ -249,13 +286,19 @@ class Rewriter:
         if isinstance(kind, types.NumberClass) and given:
             lifted = self._lifted(kind)
             return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
+        key = getattr(kind, "typing_key", None)
+        if isinstance(key, DUFunc) and given:
+            return _with(expr, func=new.constant(for_any_types(key)))
         if isinstance(kind, types.BoundFunction):
-            receiver = self.activity.is_active(expr.func.name)
-            if isinstance(kind.this, types.List) and receiver:
-                dual = new.constant(self.dual)
-                args = [new.assign(new.call(promote, var, dual)) for var in expr.args]
-                return _with(expr, args=args)
-            given = given or receiver
+            if self._is_container(expr.func):
+                keys = 1 if isinstance(kind.this, types.DictType) else 0
+                args = [new.promoted(var, self.dual) for var in expr.args[keys:]]
+                return _with(expr, args=[*expr.args[:keys], *args])
+            given = given or self.activity.is_active(expr.func.name)
+        elif self._is_container(target) and not call_arguments(expr):
+            return self._empty(target, expr, new)
+        elif self._is_container(target):
+            expr = _with(expr, args=[new.promoted(var, self.dual) for var in expr.args])
         if not (given or wanted):
             return expr
         args = [self._dual_dtype(var, new) for var in expr.args]
@@ -290,8 +333,24 @@ class _Builder:
     def constant(self, value: Any) -> Any:
         return self.assign(ir.Global("$dualgrad", value, self.loc))
 
+    def promoted(self, var: Any, dual: DualType) -> Any:
+        return self.assign(self.call(promote, var, self.constant(dual)))
+
     def call(self, function: Any, *args: Any) -> Any:
         return ir.Expr.call(self.constant(function), args, (), self.loc)
+
+
+def _with_items(expr: Any, items: list[Any]) -> Any:
+    """A dictionary display with other items."""
+    return ir.Expr.build_map(
+        items, expr.size, expr._kws.get("literal_value"), expr._kws.get("value_indexes"), expr.loc
+    )
+
+
+@functools.cache
+def for_any_types(function: DUFunc) -> DUFunc:
+    """A `@vectorize` function without the signatures that it may be restricted to."""
+    return vectorize(function._dispatcher.py_func)
 
 
 def _with(expr: Any, **changes: Any) -> Any:

@@ -1,0 +1,266 @@
+"""Language features of Numba in differentiated functions: each squares `x[0]` in its own way."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import float64, guvectorize, literal_unroll, njit, prange, typed, types, vectorize
+from numba.experimental import jitclass
+from numba.extending import overload
+
+import dualgrad as dg
+
+X = np.array([1.5, 0.5, 2.0])
+Pair = namedtuple("Pair", "first second")
+
+
+def dictionary_display(x):
+    d = {1: 0.0, 2: 1.0}
+    d[1] = x[0] * x[0]
+    return d[1] * d[2]
+
+
+def dictionary_with_type(x):
+    d = typed.Dict.empty(types.int64, types.float64)
+    d[1] = x[0] * x[0]
+    d[2] = 1.0
+    s = 0.0
+    for value in d.values():
+        s += value
+    return s - 1.0
+
+
+def dictionary_by_first_item(x):
+    d = dict()
+    d["one"] = 1.0
+    d["x"] = x[0]
+    return d["one"] * d["x"] * d.get("x", 0.0)
+
+
+def dictionary_of_literals(x):
+    d = {"a": x[0], "b": 2.0, "c": 3}
+    return d["a"] * d["a"] * d["b"] / 2
+
+
+def typed_list_by_first_item(x):
+    items = typed.List()
+    items.append(1.0)
+    items.append(x[0])
+    items[0] = x[0]
+    return items[0] * items[1]
+
+
+def typed_list_with_type(x):
+    items = typed.List.empty_list(types.float64)
+    items.append(x[0])
+    return items[0] * x[0]
+
+
+def typed_list_of_items(x):
+    items = typed.List([1.0, 2.0])
+    items[1] = x[0]
+    items.insert(0, x[0])
+    return items.pop(0) * items[1]
+
+
+def named_tuple(x):
+    p = Pair(x[0], 2.0)
+    return p.first * p.first * p.second / 2
+
+
+def named_tuple_argument(x, p):
+    return x[0] * x[0] * p.first
+
+
+@njit
+def squares(x):
+    for v in x:
+        yield v * v
+
+
+def generator(x):
+    for v in squares(x):
+        return v
+    return 0.0
+
+
+def generator_expression(x):
+    return sum([v * v for v in x[:1]])
+
+
+def zipped_and_enumerated(x):
+    s = 0.0
+    for i, (a, b) in enumerate(zip(x, x)):  # noqa: B905
+        if i == 0:
+            s += a * b
+    return s
+
+
+def unrolled(x):
+    s = 0.0
+    for factor in literal_unroll((1, 2.0, x[0])):
+        s += factor * x[0]
+    return s - 3 * x[0]
+
+
+@vectorize
+def multiplied(a, b):
+    return a * b
+
+
+@vectorize([float64(float64)])
+def squared(a):
+    return a * a
+
+
+def vectorized(x):
+    return multiplied(x, x)[0]
+
+
+def vectorized_number(x):
+    return multiplied(x[0], x[0])
+
+
+def vectorized_with_signature(x):
+    return squared(x)[0]
+
+
+def extended(x):
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(extended)
+def _extended(x):
+    return lambda x: x * 2
+
+
+def overloaded(x):
+    return extended(x[0]) * x[0] / 2
+
+
+@jitclass([("factor", float64), ("table", float64[:])])
+class Scale:
+    def __init__(self, factor, table):
+        self.factor = factor
+        self.table = table
+
+    def apply(self, x):
+        return self.factor * x * self.table[0]
+
+
+def jitclass_argument(x, scale):
+    return scale.apply(x[0]) * x[0] * scale.factor / 4
+
+
+def record_argument(x, records):
+    return records[0].a * x[0] * x[0] * records["a"][1] / 4
+
+
+def random_draws(x):
+    np.random.seed(1)
+    return x[0] * x[0] + 0.0 * np.random.normal(0.0, 1.0)
+
+
+def asserted(x):
+    if not x[0] > 0:  # pytest rewrites an `assert` in this file to code that is not Numba's
+        raise AssertionError("negative")
+    return x[0] * x[0]
+
+
+def closure(x):
+    a = x[0]
+
+    def times(y):
+        return y * a
+
+    return times(x[0])
+
+
+def anonymous(x):
+    square = lambda y: y * y  # noqa: E731
+    return square(x[0])
+
+
+def parallel(x):
+    s = 0.0
+    for i in prange(x.size):
+        s += x[i] * x[i] if i == 0 else 0.0
+    return s
+
+
+def branch_of_another_type(x):
+    return x[0] * x[0] if x[0] > 0 else 0
+
+
+def rounded_part(x):
+    return int(x[0]) + x[0] * x[0] - 1
+
+
+def optional(x):
+    y = None
+    if x[0] > 0:
+        y = x[0] * x[0]
+    return y
+
+
+RECORDS = np.zeros(2, dtype=[("a", float), ("b", int)])
+RECORDS["a"] = 2.0
+FORMS: list[tuple[Any, tuple[Any, ...]]] = [
+    (f, ())
+    for f in (
+        dictionary_display, dictionary_with_type, dictionary_by_first_item,
+        dictionary_of_literals, typed_list_by_first_item, typed_list_with_type,
+        typed_list_of_items, named_tuple, generator, generator_expression, zipped_and_enumerated,
+        unrolled, vectorized, vectorized_number, vectorized_with_signature, overloaded,
+        random_draws, asserted, closure, anonymous, parallel, branch_of_another_type,
+        rounded_part, optional,
+    )
+] + [
+    (named_tuple_argument, (Pair(1.0, "name"),)),
+    (jitclass_argument, (Scale(2.0, np.ones(1)),)),
+    (record_argument, (RECORDS,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "more"), FORMS, ids=lambda it: getattr(it, "__name__", ""))
+def test_language_feature(f: Any, more: tuple[Any, ...]) -> None:
+    value, gradient = dg.value_and_grad(f, chunk=2)(X, *more)
+    assert value == njit(f)(X, *more)
+    np.testing.assert_allclose(value, X[0] ** 2, rtol=1e-15)
+    np.testing.assert_allclose(gradient, [2 * X[0], 0, 0], rtol=1e-15)
+
+
+def test_named_tuple_result() -> None:
+    rows = dg.jacobian(lambda x: Pair(x[0] * x[1], x), chunk=3)(X)
+    np.testing.assert_array_equal(rows[0], [0.5, 1.5, 0])
+    np.testing.assert_array_equal(rows[1], np.eye(3))
+
+
+def test_print_shows_values(capfd: pytest.CaptureFixture[str]) -> None:
+    @njit
+    def prints(x):
+        print("x:", x[0], x[1:])
+        return x[0] * x[0]
+
+    dg.grad(prints, chunk=3)(X)
+    by_dualgrad = capfd.readouterr().out
+    prints(X)
+    assert by_dualgrad == capfd.readouterr().out
+
+
+def test_guvectorize_is_refused() -> None:
+    @guvectorize([(float64[:], float64[:])], "(n)->(n)")
+    def doubled(x, out):
+        for i in range(x.size):
+            out[i] = 2 * x[i]
+
+    def calls(x):
+        out = np.zeros_like(x)
+        doubled(x, out)
+        return out[0]
+
+    with pytest.raises(dg.NotDifferentiable, match="doubled"):
+        dg.grad(calls)(X)
