@@ -11,7 +11,9 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import njit
+import pytest
+from numba import njit, version_info
+from numba.core.errors import TypingError
 
 import dualgrad as dg
 
@@ -58,7 +60,12 @@ def assert_same_bits(got: Any, want: Any) -> None:
 def run(f: Callable[..., Any], x: np.ndarray, *args: Any, chunk: int = 3) -> list[np.ndarray]:
     """The Jacobians of the outputs of `f`; the values are compared with those of Numba's `f`."""
     before = x.copy()
-    want = njit(f)(x.copy(order="K"), *args)
+    try:
+        want = njit(f)(x.copy(order="K"), *args)
+    except TypingError:
+        if version_info.short >= (0, 68):
+            raise
+        pytest.skip("a call form that this Numba does not have yet")
     scalar = isinstance(want, (int, float))
     transform = (dg.value_and_grad if scalar else dg.value_and_jacobian)(f, chunk=chunk)
     value, derivative = transform(x, *args)

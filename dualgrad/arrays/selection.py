@@ -44,7 +44,9 @@ def _clip_between_arrays(clamp: Any) -> Any:
         shape = np.broadcast_shapes(a.shape, low.shape, high.shape)
         if out is None and shape != a.shape:
             raise ValueError("clip: the bounds have a larger shape than the array")
-        result = arrayobj._np_clip_prepare_out(a, shape, out)
+        if out is not None and out.shape != shape:
+            raise ValueError("clip: the shape of `out` is not that of the result")
+        result = np.empty_like(a) if out is None else out
         items = np.broadcast_to(a, shape)
         low, high = np.broadcast_to(low, shape), np.broadcast_to(high, shape)
         for index in np.ndindex(shape):
