@@ -15,7 +15,8 @@ from numba.core.typed_passes import NopythonTypeInference
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
 from dualgrad.compile.activity import Activity, summarise
 from dualgrad.compile.frontend import Pass, carries_dual, jit_plain_callees, primal_type, retyped
-from dualgrad.compile.promote import Rewriter, with_primal
+from dualgrad.compile.promote import with_primal
+from dualgrad.compile.rewrite import Rewriter
 from dualgrad.scalars import join
 from dualgrad.types import DualType
 

@@ -1,0 +1,248 @@
+"""Rewrite a function's intermediate representation so that its buffers can hold duals.
+
+An allocation that an active value can reach is followed by a copy into duals, a call of an
+`@njit` function that is handed something active becomes a call of its clone. All else stays.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba import vectorize
+from numba.core import ir, ir_utils, types
+from numba.extending import register_jitable
+from numba.np.ufunc.dufunc import DUFunc
+from numba.typed import List
+
+from dualgrad.compile.activity import (
+    Activity,
+    call_arguments,
+    called_dispatcher,
+    callee_name,
+    is_buffer,
+    is_fresh,
+)
+from dualgrad.compile.frontend import Typed, carries_dual
+from dualgrad.compile.promote import converted, promote, promoted, with_primal
+from dualgrad.types import DualType
+
+
+@register_jitable
+def empty_list(item: Any) -> Any:
+    """An empty typed list of items of a type."""
+    return List.empty_list(item)
+
+
+_CONTAINERS = (types.List, types.ListType, types.DictType)
+
+
+class Rewriter:
+    """Rewrites one function for one set of argument types."""
+
+    def __init__(
+        self,
+        code: Typed,
+        dual: DualType,
+        activity: Activity,
+        arg_types: Sequence[types.Type],
+        clone_of: Callable[[Any, DualType | None], Any],
+    ) -> None:
+        self.code, self.dual, self.activity = code, dual, activity
+        self.arg_types, self.clone_of = arg_types, clone_of
+
+    def run(self) -> None:
+        func_ir = self.code.func_ir
+        self.literals = self._array_literals()
+        for block in func_ir.blocks.values():
+            body: list[Any] = []
+            for statement in block.body:
+                body += self._statement(statement, block.scope)
+            block.body = body
+        func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
+
+    def _statement(self, statement: Any, scope: Any) -> list[Any]:
+        new = _Builder(scope, statement.loc)
+        if isinstance(statement, (ir.SetItem, ir.StaticSetItem, ir.StoreMap)):
+            self._store(statement, new)
+        if not isinstance(statement, ir.Assign):
+            return [*new.body, statement]
+        loc, target, value = statement.loc, statement.target, statement.value
+        if target.name in self.literals and self.activity.is_active(target.name):
+            return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
+        if isinstance(value, ir.Expr) and value.op == "call":
+            value = self._call(value, target, new)
+        elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
+            items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
+            value = _with_items(value, items)
+        if self._is_allocation(statement.value) and self.activity.is_active(target.name):
+            value = new.call(promote, new.assign(value), new.constant(self.dual))
+        return [*new.body, ir.Assign(value, target, loc)]
+
+    def _store(self, statement: Any, new: _Builder) -> None:
+        """What goes into a container of duals must be one: its first item decides its type."""
+        container = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
+        if self._is_container(container):
+            statement.value = new.promoted(statement.value, self.dual)
+
+    def _empty(self, target: Any, expr: Any, new: _Builder) -> Any:
+        """``typed.List()`` with its type said: Numba's own guess would come from the first item."""
+        ty = self.code.typemap[target.name]
+        if not isinstance(ty, types.ListType):
+            return expr
+        return new.call(empty_list, new.constant(promoted(ty.item_type, self.dual)))
+
+    def _is_container(self, var: Any) -> bool:
+        """Whether a variable is a list or dictionary that holds derivatives."""
+        ty = self.code.typemap.get(var.name)
+        ty = ty.this if isinstance(ty, types.BoundFunction) else ty
+        return isinstance(ty, _CONTAINERS) and self.activity.is_active(var.name)
+
+    def _array_literals(self) -> set[str]:
+        """The lists that only stand in ``np.array([...])``, also one in another.
+
+        They become tuples: that saves the list, and Numba's own way to save it takes the name of
+        the dtype for one of NumPy's.
+        """
+        lists: dict[str, Any] = {}
+        users: dict[str, list[Any]] = {}
+        for block in self.code.func_ir.blocks.values():
+            for statement in block.body:
+                for var in statement.list_vars():
+                    users.setdefault(var.name, []).append(statement)
+                value = getattr(statement, "value", None)
+                if isinstance(value, ir.Expr) and value.op == "build_list" and value.items:
+                    lists[statement.target.name] = statement
+        found: set[str] = set()
+        while True:
+            more = {
+                name
+                for name, made in lists.items()
+                if name.startswith("$")
+                and all(
+                    user is made or self._is_array_literal(user, name, found)
+                    for user in users[name]
+                )
+            }
+            if more == found:
+                return found
+            found = more
+
+    def _is_array_literal(self, statement: Any, name: str, found: set[str]) -> bool:
+        value = getattr(statement, "value", None)
+        if not isinstance(value, ir.Expr):
+            return False
+        if value.op == "build_list":
+            return statement.target.name in found
+        return (
+            value.op == "call"
+            and [var.name for var in value.args[:1]] == [name]
+            and callee_name(self.code, value) in ("array", "asarray")
+        )
+
+    def _is_allocation(self, value: Any) -> bool:
+        """Whether an expression makes a buffer of floats, or is a constant one.
+
+        With an active operand it makes duals by itself; and a copy in between would keep Numba
+        from fusing array expressions.
+        """
+        if isinstance(value, ir.Arg):
+            return not carries_dual(self.arg_types[value.index])
+        if isinstance(value, (ir.Global, ir.FreeVar)):
+            return isinstance(value.value, np.ndarray)
+        if not isinstance(value, ir.Expr) or (value.op == "build_list" and not value.items):
+            return False
+        given = any(self.activity.is_active(var.name) for var in value.list_vars())
+        return is_fresh(value, self.code) and (value.op == "build_list" or not given)
+
+    def _call(self, expr: Any, target: Any, new: _Builder) -> Any:
+        """A call with what it needs for duals: a clone, a dual dtype, promoted items."""
+        kind = self.code.typemap[expr.func.name]
+        wanted = self.activity.is_active(target.name)
+        given = any(self.activity.is_active(var.name) for var in call_arguments(expr))
+        dispatcher = called_dispatcher(kind)
+        if dispatcher is not None:
+            if not given and not wanted:
+                return expr
+            buffer = is_buffer(self.code.typemap[target.name])
+            clone = self.clone_of(dispatcher, self.dual if wanted and buffer else None)
+            return _with(expr, func=new.constant(clone))
+        if isinstance(kind, types.NumberClass) and given:
+            lifted = self._lifted(kind)
+            return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
+        key = getattr(kind, "typing_key", None)
+        if isinstance(key, DUFunc) and given:
+            return _with(expr, func=new.constant(for_any_types(key)))
+        if isinstance(kind, types.BoundFunction):
+            if self._is_container(expr.func):
+                keys = 1 if isinstance(kind.this, types.DictType) else 0
+                args = [new.promoted(var, self.dual) for var in expr.args[keys:]]
+                return _with(expr, args=[*expr.args[:keys], *args])
+            given = given or self.activity.is_active(expr.func.name)
+        elif self._is_container(target) and not call_arguments(expr):
+            return self._empty(target, expr, new)
+        elif self._is_container(target):
+            expr = _with(expr, args=[new.promoted(var, self.dual) for var in expr.args])
+        if not (given or wanted):
+            return expr
+        args = [self._dual_dtype(var, new) for var in expr.args]
+        kws = [(name, self._dual_dtype(var, new)) for name, var in expr.kws]
+        return _with(expr, args=args, kws=kws)
+
+    def _dual_dtype(self, var: Any, new: _Builder) -> Any:
+        """A dtype argument that names a float, naming the dual instead."""
+        ty = self.code.typemap.get(var.name)
+        if isinstance(ty, (types.NumberClass, types.DType)):
+            lifted = self._lifted(ty)
+            return var if lifted is None else new.constant(lifted)
+        return var
+
+    def _lifted(self, ty: Any) -> DualType | None:
+        dtype = ty.instance_type if isinstance(ty, types.NumberClass) else ty.dtype
+        return with_primal(self.dual, dtype) if isinstance(dtype, types.Float) else None
+
+
+class _Builder:
+    """Collects the statements that a rewritten statement needs before it."""
+
+    def __init__(self, scope: Any, loc: Any) -> None:
+        self.scope, self.loc = scope, loc
+        self.body: list[Any] = []
+
+    def assign(self, value: Any) -> Any:
+        var = self.scope.redefine("$dualgrad", self.loc)
+        self.body.append(ir.Assign(value, var, self.loc))
+        return var
+
+    def constant(self, value: Any) -> Any:
+        return self.assign(ir.Global("$dualgrad", value, self.loc))
+
+    def promoted(self, var: Any, dual: DualType) -> Any:
+        return self.assign(self.call(promote, var, self.constant(dual)))
+
+    def call(self, function: Any, *args: Any) -> Any:
+        return ir.Expr.call(self.constant(function), args, (), self.loc)
+
+
+def _with_items(expr: Any, items: list[Any]) -> Any:
+    """A dictionary display with other items."""
+    return ir.Expr.build_map(
+        items, expr.size, expr._kws.get("literal_value"), expr._kws.get("value_indexes"), expr.loc
+    )
+
+
+@functools.cache
+def for_any_types(function: DUFunc) -> DUFunc:
+    """A `@vectorize` function without the signatures that it may be restricted to."""
+    return vectorize(function._dispatcher.py_func)
+
+
+def _with(expr: Any, **changes: Any) -> Any:
+    """A call expression with some parts replaced."""
+    parts = {"func": expr.func, "args": expr.args, "kws": expr.kws, **changes}
+    return ir.Expr.call(
+        parts["func"], tuple(parts["args"]), tuple(parts["kws"]), expr.loc, vararg=expr.vararg,
+        varkwarg=expr._kws.get("varkwarg"), target=expr._kws.get("target"),
+    )  # fmt: skip
