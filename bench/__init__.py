@@ -11,7 +11,10 @@ from importlib import import_module
 
 from bench.common import Workload
 
-MODULES = ("rosenbrock", "ackley", "chebyquad", "dense_layer", "call_overhead", "first_result")
+MODULES = (
+    "rosenbrock", "ackley", "chebyquad", "dense_layer", "linear_algebra", "call_overhead",
+    "first_result",
+)  # fmt: skip
 
 
 def workloads(smoke: bool = False) -> Iterator[Workload]:

@@ -7,9 +7,15 @@ is registered with Numba on import.
 from dualgrad.arrays import (  # noqa: F401
     creation,
     elementwise,
+    interpolation,
+    linalg,
+    memory,
     methods,
+    polynomials,
     printing,
     products,
     reductions,
     selection,
+    shape,
+    statistics,
 )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from types import CellType, FunctionType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 from numba.core import types
 from numba.core.errors import NumbaNotImplementedError
-from numba.extending import overload, overload_attribute
+from numba.extending import overload, overload_attribute, register_jitable
 from numba.np.numpy_support import from_dtype
 
 from dualgrad.scalars import join
@@ -31,6 +31,8 @@ def floats(ty: Any) -> Any:
         return ty.copy(dtype=floats(ty.dtype))
     if isinstance(ty, types.NumberClass):
         return types.NumberClass(floats(ty.instance_type))
+    if isinstance(ty, types.DType):
+        return types.DType(floats(ty.dtype))
     if isinstance(ty, types.BaseTuple) and any(True for _ in duals(ty)):
         return types.Tuple([floats(item) for item in ty])
     return ty
@@ -40,7 +42,7 @@ def duals(ty: Any) -> Iterator[DualType]:
     """The dual types in the type of an argument."""
     if isinstance(ty, DualType):
         yield ty
-    elif isinstance(ty, (types.Array, types.List)):
+    elif isinstance(ty, (types.Array, types.List, types.DType)):
         yield from duals(ty.dtype)
     elif isinstance(ty, types.NumberClass):
         yield from duals(ty.instance_type)
@@ -88,8 +90,12 @@ def dual_overload(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..
     return decorate
 
 
-def borrow(overload_function: Callable[..., Any], *functions: Any) -> None:
-    """Let `functions` be, for duals, what Numba's `overload_function` is for floats."""
+def borrow(overload_function: Callable[..., Any], *functions: Any, helpers: str = "") -> None:
+    """Let `functions` be, for duals, what Numba's `overload_function` is for floats.
+
+    `helpers` names those of its helpers that make arrays of floats: `np.float64` and the dtypes
+    that NumPy takes by default are those of duals in them.
+    """
 
     @dual_overload(*functions)
     @functools.wraps(overload_function)
@@ -99,31 +105,70 @@ def borrow(overload_function: Callable[..., Any], *functions: Any) -> None:
         implementation = overload_function(
             *map(floats, args), **{name: floats(ty) for name, ty in kws.items()}
         )
-        return None if implementation is None else _with_duals(implementation, level)
+        return None if implementation is None else _with_duals(implementation, level, names)
+
+    names = helpers.split()
 
 
-def _with_duals(function: Any, dual: DualType) -> Any:
-    """A closure with duals for the float dtypes that it closes over."""
-    cells = []
-    for cell in function.__closure__ or ():
-        ty = _as_type(cell.cell_contents)
-        cells.append(CellType(over(dual, ty)) if isinstance(ty, types.Float) else cell)
-    copy = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__,
-        tuple(cells),
-    )  # fmt: skip
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
+def _with_duals(function: Any, dual: DualType, helpers: list[str]) -> Any:
+    """A closure with duals for the float dtypes that it closes over, and so its `helpers`."""
+    names = function.__globals__
+    if helpers:
+        names = {**names, "np": _numpy_of(over(dual, types.float64))}
+
+    def renewed(value: Any) -> Any:
+        ty = _as_type(value)
+        if isinstance(ty, types.Float):
+            return over(dual, ty)
+        if isinstance(value, FunctionType) and value.__name__ in helpers:
+            return register_jitable(copied(value))
+        return value
+
+    def copied(function: Any) -> Any:
+        cells = tuple(CellType(renewed(cell.cell_contents)) for cell in function.__closure__ or ())
+        copy = FunctionType(
+            function.__code__, names, function.__name__, function.__defaults__, cells
+        )
+        copy.__kwdefaults__ = function.__kwdefaults__
+        return copy
+
+    for name in helpers:  # they call each other by name
+        if name in names:
+            names[name] = renewed(names[name])
+    return copied(function)
+
+
+@functools.cache
+def _numpy_of(dual: Any) -> ModuleType:
+    """NumPy with `dual` for its `float64`, which is what it fills new arrays with."""
+    module = ModuleType(f"numpy of {dual}")
+    module.__dict__.update(vars(np), float64=dual)
+    for name in ("empty", "zeros", "ones"):
+        module.__dict__[name] = _by_default(getattr(np, name), dual)
+
+    @register_jitable
+    def full(shape, fill_value, dtype=dual):  # type: ignore[no-untyped-def]
+        return np.full(shape, fill_value, dtype)
+
+    module.__dict__["full"] = full
+    return module
+
+
+def _by_default(function: Any, dual: Any) -> Any:
+    """A function of NumPy that makes an array of duals where it is given no dtype."""
+    return register_jitable(lambda shape, dtype=dual: function(shape, dtype))
 
 
 def _as_type(value: Any) -> types.Type | None:
     """The Numba type that a value names as a dtype; None for any other value."""
     if isinstance(value, types.Type):
         return value
-    if not isinstance(value, np.dtype):
+    if not isinstance(value, np.dtype) and not (
+        isinstance(value, type) and issubclass(value, np.generic)
+    ):
         return None
     try:
-        return from_dtype(value)
+        return from_dtype(np.dtype(value))
     except NumbaNotImplementedError:
         return None
 

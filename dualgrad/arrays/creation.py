@@ -18,7 +18,7 @@ borrow(arrayobj.np_arange, np.arange)
 
 @dual_overload(np.asarray)
 def _asarray(a: Any, dtype: Any = None) -> Any:
-    if not isinstance(a, DualType):
+    if not isinstance(a, (types.Number, types.Boolean)):
         return None
     item = a if arrayobj.is_nonelike(dtype) else dtype.instance_type
 

@@ -72,6 +72,12 @@ VALUE_ONLY = {
     np.allclose: ("a, b", "rtol=1e-05, atol=1e-08, equal_nan=False"),
     np.isclose: ("a, b", "rtol=1e-05, atol=1e-08, equal_nan=False"),
     np.array_equal: ("a1, a2", ""),
+    np.isrealobj: ("x", ""),
+    np.iscomplexobj: ("x", ""),
+    np.isscalar: ("element", ""),
+    np.isposinf: ("x", "out=None"),
+    np.isneginf: ("x", "out=None"),
+    np.isin: ("element, test_elements", "assume_unique=False, invert=False"),
 }
 
 

@@ -25,7 +25,8 @@ VIEWS = frozenset(
     """T asarray ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d broadcast_arrays
     broadcast_to diagonal expand_dims flat flip fliplr flipud imag moveaxis ravel real reshape
     rot90 squeeze split array_split hsplit vsplit dsplit swapaxes transpose view nditer ndenumerate
-    nan_to_num item""".split()
+    nan_to_num item as_strided sliding_window_view trimseq trim_zeros resize histogram
+    asarray_chkfinite""".split()
 )
 #: methods and functions that write into their first argument
 WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())

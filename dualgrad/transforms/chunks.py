@@ -15,7 +15,7 @@ from dualgrad.compile.frontend import Typed, primal_type, typed
 SMALL = 8
 #: Lanes while there are columns for them: of plain arithmetic, and of functions whose values
 #: cost so much (a cosine: a hundred multiplications) that they had better be computed rarely.
-#: A matrix product wants many lanes too: they are the columns of its GEMM.
+#: Linear algebra wants many lanes too: they are columns of one GEMM, or share a factorisation.
 LARGE, LARGE_IF_COSTLY = 32, 64
 #: Share of costly calls among all operations from which the second is better.
 COSTLY_SHARE = 0.05
@@ -24,7 +24,10 @@ _COSTLY = {
     function.__name__
     for name in (set(rules.UNARY) - rules.FINITE) | set(rules.BINARY)
     for function in rules.functions(name)
-} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"} | {"dot"}
+} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"}
+_COSTLY |= set(
+    "dot solve inv det slogdet cholesky qr svd eigh eigvalsh eig eigvals lstsq pinv".split()
+)
 
 
 def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:

@@ -1,0 +1,83 @@
+"""Norms and condition numbers, and what Numba computes by loops: powers, traces, `np.kron`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.extending import register_jitable
+from numba.np import linalg
+
+from dualgrad.arrays.borrow import borrow, dual_overload, level_of
+from dualgrad.arrays.linalg.parts import with_value
+from dualgrad.arrays.products import value_part, zero
+from dualgrad.arrays.values import values, values_of
+
+# Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
+borrow(linalg.norm_impl, np.linalg.norm)
+borrow(linalg.cond_impl, np.linalg.cond)
+# products of matrices, and sums
+borrow(linalg.matrix_power_impl, np.linalg.matrix_power)
+borrow(linalg.matrix_trace_impl, np.trace)
+
+
+@dual_overload(linalg._oneD_norm_2)
+def _norm(a: Any) -> Any:
+    """``x . dx / |x|``, and 0 at 0."""
+    level: Any = level_of(a)
+    # BLAS sums strided items in another order than contiguous ones
+    value = _value_of_contiguous(level) if a.layout in "CF" else _value_of_strided
+
+    def norm(a: Any) -> Any:
+        size = value(a)
+        total = zero(level)
+        if size == 0:
+            return with_value(total, size)
+        for item in a:
+            total += item * (values(item) / size)
+        return with_value(total, size)
+
+    return norm
+
+
+def _value_of_contiguous(level: Any) -> Any:
+    @register_jitable
+    def value(a: Any) -> Any:
+        return linalg._oneD_norm_2(value_part(a, level))
+
+    return value
+
+
+@register_jitable
+def _value_of_strided(a: Any) -> Any:
+    return linalg._oneD_norm_2(values_of(a))
+
+
+@dual_overload(np.linalg.matrix_rank)
+def _matrix_rank(A: Any, tol: Any = None) -> Any:
+    return lambda A, tol=None: np.linalg.matrix_rank(values(A), values(tol))
+
+
+def _kron_of_arrays(a: Any, b: Any) -> Any:
+    arrays = isinstance(a, types.Array) and isinstance(b, types.Array)
+    return linalg.kron_impl(a, b) if arrays else None
+
+
+borrow(_kron_of_arrays, np.kron)
+
+
+@dual_overload(np.kron)
+def _kron(a: Any, b: Any) -> Any:
+    """Scalars, as matrices of one item, which is what Numba makes of them."""
+    a_scalar, b_scalar = (not isinstance(ty, types.Array) for ty in (a, b))
+    if a_scalar and b_scalar:
+        return lambda a, b: np.kron(_one(a), _one(b))
+    if a_scalar:
+        return lambda a, b: np.kron(_one(a), b).reshape(b.shape)
+    return (lambda a, b: np.kron(a, _one(b)).reshape(a.shape)) if b_scalar else None
+
+
+@register_jitable
+def _one(x: Any) -> Any:
+    return np.full(1, x)

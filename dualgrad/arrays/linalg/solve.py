@@ -1,0 +1,177 @@
+"""Linear systems, inverse and determinant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.extending import register_jitable
+from numba.np import linalg
+from numba.np.linalg import _LAPACK, F_INT_nptype, get_blas_kind
+
+from dualgrad.arrays.borrow import dual_overload, over
+from dualgrad.arrays.linalg.parts import (
+    is_active,
+    lane_count,
+    matrix_level,
+    put_values,
+    with_value,
+    with_values,
+)
+from dualgrad.arrays.linalg.triangular import solve_factored
+from dualgrad.arrays.products import value_part, zero
+from dualgrad.arrays.views import as_floats
+
+# ----------------------------------------------------------------------------------- systems
+
+
+@dual_overload(np.linalg.solve)
+def _solve(a: Any, b: Any) -> Any:
+    """``dx = A**-1 (db - dA x)``: the tangents are right-hand sides of the same system."""
+    level: Any = matrix_level("solve", a, b)
+    if level is None:
+        return None
+    right_hand_side = _residual if is_active(a, level) else _copy_of_b
+    finish = put_values if b.ndim == 1 else with_values
+    if isinstance(level.base, types.Float):
+        factor = _solver_with_factors(level.base)
+
+        def solve(a: Any, b: Any) -> Any:
+            x, lu, pivots = factor(value_part(a, level), value_part(b, level))
+            r = right_hand_side(a, b, x)
+            solve_factored(lu, pivots, _matrix_of(r))
+            return finish(r, x)
+
+    else:
+
+        def solve(a: Any, b: Any) -> Any:
+            matrix = value_part(a, level)
+            x = np.linalg.solve(matrix, value_part(b, level))
+            r = right_hand_side(a, b, x)
+            rows = _matrix_of(r)
+            rows[...] = np.linalg.solve(matrix, rows)
+            return finish(r, x)
+
+    return solve
+
+
+@register_jitable
+def _residual(a: Any, b: Any, x: Any) -> Any:
+    return b - np.dot(a, x)
+
+
+@register_jitable
+def _copy_of_b(a: Any, b: Any, x: Any) -> Any:
+    return b.copy()
+
+
+@register_jitable
+def _matrix_of(r: Any) -> Any:
+    """Right-hand sides as one matrix: a row for each equation, which holds tangents and values."""
+    n = r.shape[0]
+    return as_floats(r).reshape((n, (r.size // n if n else 0) * (1 + lane_count(r))))
+
+
+def _solver_with_factors(dtype: Any) -> Any:
+    """Numba's `np.linalg.solve`, the same calls of LAPACK, that gives the factors as well."""
+    gesv, kind = _LAPACK().numba_xgesv(dtype), ord(get_blas_kind(dtype))
+
+    @register_jitable
+    def solver(a: Any, b: Any) -> Any:
+        n = a.shape[-1]
+        count = linalg._system_compute_nrhs(b)
+        linalg._check_finite_matrix(a)
+        linalg._check_finite_matrix(b)
+        linalg._system_check_dimensionally_valid(a, b)
+        lu = linalg._copy_to_fortran_order(a)
+        x = np.empty((count, n), dtype=dtype).T
+        pivots = np.empty(n, dtype=F_INT_nptype)
+        if n > 0:
+            linalg._system_copy_in_b(x, b, count)
+            status = gesv(kind, n, count, lu.ctypes, n, pivots.ctypes, x.ctypes, n)
+            linalg._inv_err_handler(status)
+        linalg._dummy_liveness_func([lu.size, x.size, pivots.size])
+        return linalg._solve_compute_return(b, x), lu, pivots
+
+    return solver
+
+
+@dual_overload(np.linalg.inv)
+def _inv(a: Any) -> Any:
+    """``d(A**-1) = -A**-1 dA A**-1``."""
+    level: Any = matrix_level("inv", a)
+    if level is None:
+        return None
+
+    def inv(a: Any) -> Any:
+        x = np.linalg.inv(value_part(a, level))
+        return with_values(np.dot(np.dot(-x, a), x), x)
+
+    return inv
+
+
+# ------------------------------------------------------------------------------- determinants
+
+
+@dual_overload(np.linalg.det)
+def _det(a: Any) -> Any:
+    """Jacobi's formula, ``d det A = tr(adj(A) dA)``; Numba's determinant is a float64."""
+    level: Any = matrix_level("det", a)
+    if level is None:
+        return None
+    start: Any = over(level, types.float64)
+
+    def det(a: Any) -> Any:
+        x = value_part(a, level)
+        value = np.linalg.det(x)
+        if value != 0:
+            slope = _trace_of_product(np.linalg.inv(x), a, zero(start)) * value
+        else:
+            slope = _trace_of_product(_singular_adjugate(x), a, zero(start))
+        return with_value(slope, value)
+
+    return det
+
+
+@dual_overload(np.linalg.slogdet)
+def _slogdet(a: Any) -> Any:
+    """``d log|det A| = tr(A**-1 dA)``, and infinite where A is singular."""
+    level: Any = matrix_level("slogdet", a)
+    if level is None:
+        return None
+    start: Any = over(level, types.float64)
+
+    def slogdet(a: Any) -> Any:
+        x = value_part(a, level)
+        sign, value = np.linalg.slogdet(x)
+        if sign == 0:
+            return sign, np.log(np.linalg.det(a))
+        return sign, with_value(_trace_of_product(np.linalg.inv(x), a, zero(start)), value)
+
+    return slogdet
+
+
+@register_jitable
+def _trace_of_product(x: Any, a: Any, start: Any) -> Any:
+    total = start
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            total += a[i, j] * x[j, i]
+    return total
+
+
+@register_jitable
+def _singular_adjugate(a: Any) -> Any:
+    """By cofactors: slow, but it needs no inverse and serves derivatives of every order."""
+    n = len(a)
+    result = np.ones((n, n), a.dtype)
+    minor = np.empty((n - 1, n - 1), a.dtype)
+    for i in range(n):
+        for j in range(n):
+            for k in range(n - 1):
+                for m in range(n - 1):
+                    minor[k, m] = a[k + (k >= i), m + (m >= j)]
+            cofactor = np.linalg.det(minor)
+            result[j, i] = -cofactor if (i + j) % 2 else cofactor
+    return result

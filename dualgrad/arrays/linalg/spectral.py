@@ -1,0 +1,290 @@
+"""Eigenvalues and singular values with their vectors.
+
+They have derivatives where they are simple. Where two coincide the vectors are not determined,
+and the values go apart in ways that depend on the direction: that raises, unless the tangents
+keep the vectors apart (``diag(x)``, whatever `x` is).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core.errors import TypingError
+from numba.extending import register_jitable
+from numba.np import linalg, numpy_support
+
+from dualgrad.arrays.borrow import dual_overload
+from dualgrad.arrays.linalg.parts import (
+    epsilon,
+    from_lower,
+    matrix_level,
+    plain,
+    sizes_of_tangents,
+    with_value,
+    with_values,
+)
+from dualgrad.arrays.products import value_part
+
+# ------------------------------------------------------------------------ symmetric matrices
+
+
+@register_jitable
+def _coincide(w: Any, i: int, j: int, tolerance: Any) -> bool:
+    return abs(plain(w[i]) - plain(w[j])) <= tolerance
+
+
+@register_jitable
+def _largest(values: Any) -> Any:
+    result = 0.0
+    for value in values.flat:
+        result = max(result, abs(plain(value)))
+    return result
+
+
+@register_jitable
+def _quotients(m: Any, w: Any, eps: Any) -> Any:
+    """``m[i, j] / (w[j] - w[i])`` without the diagonal, as the rules for vectors have it."""
+    n = len(w)
+    tolerance, sizes = n * eps * _largest(w), sizes_of_tangents(m)
+    negligible = 8 * n * eps * _largest(sizes)
+    result = np.empty((n, n), m.dtype)
+    for i in range(n):
+        for j in range(n):
+            if i == j:
+                result[i, j] = m[i, j] * 0.0
+            elif _coincide(w, i, j, tolerance):
+                if not sizes[i, j] <= negligible:
+                    raise ValueError(
+                        "repeated eigenvalues have no derivative: use a function of the matrix "
+                        "that does not tell them apart"
+                    )
+                result[i, j] = m[i, j] * 0.0
+            else:
+                result[i, j] = m[i, j] / (w[j] - w[i])
+    return result
+
+
+@register_jitable
+def _diagonal(m: Any, values: Any) -> Any:
+    result = np.empty(len(values), m.dtype)
+    for i in range(len(values)):
+        result[i] = with_value(m[i, i], values[i])
+    return result
+
+
+@dual_overload(np.linalg.eigh)
+def _eigh(a: Any) -> Any:
+    """``M = V.T dA V``: ``dw = diag(M)``, ``dV = V (M[i, j] / (w[j] - w[i]))``."""
+    level: Any = matrix_level("eigh", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def eigh(a: Any) -> Any:
+        w, v = np.linalg.eigh(value_part(a, level))
+        m = np.dot(np.dot(v.T, from_lower(a)), v)
+        return _diagonal(m, w), with_values(np.dot(v, _quotients(m, w, eps)), v)
+
+    return eigh
+
+
+@dual_overload(np.linalg.eigvalsh)
+def _eigvalsh(a: Any) -> Any:
+    level: Any = matrix_level("eigvalsh", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def eigvalsh(a: Any) -> Any:
+        x = value_part(a, level)
+        w, v = np.linalg.eigh(x)
+        m = np.dot(np.dot(v.T, from_lower(a)), v)
+        _quotients(m, w, eps)  # raises
+        return _diagonal(m, np.linalg.eigvalsh(x))
+
+    return eigvalsh
+
+
+# -------------------------------------------------------------------------- general matrices
+
+
+def _eigen_level(name: str, a: Any) -> Any:
+    level = matrix_level(name, a)
+    if level is not None and numpy_support.numpy_version >= (2, 5):
+        raise TypingError("complex numbers carry no derivatives")  # Numba follows NumPy
+    return level
+
+
+@dual_overload(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    """``M = V**-1 dA V``, as for symmetric matrices; then vectors keep the length one.
+
+    Numba raises where an eigenvalue is complex.
+    """
+    level: Any = _eigen_level("eig", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def eig(a: Any) -> Any:
+        w, v = np.linalg.eig(value_part(a, level))
+        m = np.dot(np.dot(np.linalg.inv(v), a), v)
+        c = _quotients(m, w, eps)
+        overlaps = np.dot(v.T, v)
+        along = np.dot(overlaps, c)
+        for j in range(len(w)):
+            c[j, j] = c[j, j] - along[j, j]
+        return _diagonal(m, w), with_values(np.dot(v, c), v)
+
+    return eig
+
+
+@dual_overload(np.linalg.eigvals)
+def _eigvals(a: Any) -> Any:
+    level: Any = _eigen_level("eigvals", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def eigvals(a: Any) -> Any:
+        x = value_part(a, level)
+        values = np.linalg.eigvals(x)
+        w, v = np.linalg.eig(x)
+        m = np.dot(np.dot(np.linalg.inv(v), a), v)
+        _quotients(m, w, eps)  # raises
+        # LAPACK need not list them in the same order with and without vectors
+        result = np.empty(len(values), m.dtype)
+        taken = np.zeros(len(values), np.bool_)
+        for i in range(len(values)):
+            best = -1
+            for j in range(len(values)):
+                if not taken[j] and (best < 0 or abs(w[j] - values[i]) < abs(w[best] - values[i])):
+                    best = j
+            taken[best] = True
+            result[i] = with_value(m[best, best], values[i])
+        return result
+
+    return eigvals
+
+
+# --------------------------------------------------------------------------- singular values
+
+
+@register_jitable
+def _rotations(p: Any, s: Any, eps: Any, size: Any) -> Any:
+    """The antisymmetric ``U.T dU`` and ``V.T dV``, given ``p = U.T dA V``."""
+    n = len(s)
+    tolerance = size * eps * plain(s[0])
+    sizes = sizes_of_tangents(p + p.T)
+    negligible = 8 * size * eps * _largest(sizes_of_tangents(p))
+    of_u, of_v = np.empty((n, n), p.dtype), np.empty((n, n), p.dtype)
+    for i in range(n):
+        for j in range(n):
+            if i == j:
+                of_u[i, j] = of_v[i, j] = p[i, j] * 0.0
+            elif _coincide(s, i, j, tolerance):
+                if not sizes[i, j] <= negligible:
+                    raise ValueError(
+                        "repeated singular values have no derivative: use a function of the "
+                        "matrix that does not tell them apart"
+                    )
+                of_u[i, j] = of_v[i, j] = p[i, j] * 0.0
+            else:
+                gap = (s[j] - s[i]) * (s[j] + s[i])
+                of_u[i, j] = (p[i, j] * s[j] + p[j, i] * s[i]) / gap
+                of_v[i, j] = (p[i, j] * s[i] + p[j, i] * s[j]) / gap
+    return of_u, of_v
+
+
+@register_jitable
+def _outside(a: Any, u: Any, v: Any, s: Any, p: Any) -> Any:
+    """The part of dU outside the span of U: ``(1 - U U.T) dA V / s``."""
+    result = np.dot(a, v) - np.dot(u, p)
+    for i in range(result.shape[0]):
+        for j in range(len(s)):
+            result[i, j] = result[i, j] / s[j]
+    return result
+
+
+@register_jitable
+def _beyond(u: Any, k: int, du: Any) -> Any:
+    """Tangents of the vectors that a full matrix has beyond the first `k`: only if it is one.
+
+    They have to stay orthogonal to the first, which leaves nothing open if there is one of them.
+    """
+    if u.shape[1] == k:
+        return du
+    if u.shape[1] > k + 1:
+        raise ValueError("svd(): the last vectors are not unique; use full_matrices=False")
+    first, last = u[:, :k].copy(), u[:, k:].copy()
+    result = np.empty(u.shape, du.dtype)
+    result[:, :k] = du
+    result[:, k:] = np.dot(first, np.dot(-du.T, last))
+    return result
+
+
+@dual_overload(np.linalg.svd)
+def _svd(a: Any, full_matrices: Any = 1) -> Any:
+    """``P = U.T dA V``: ``ds = diag(P)`` and the rules of Giles for the vectors."""
+    level: Any = matrix_level("svd", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def svd(a: Any, full_matrices: Any = 1) -> Any:
+        x = value_part(a, level)
+        u, s, vt = np.linalg.svd(x, full_matrices)
+        m, n, k = a.shape[0], a.shape[1], len(s)
+        if plain(s[k - 1]) <= max(m, n) * eps * plain(s[0]):
+            raise ValueError("svd() has no derivative here: the matrix is rank-deficient")
+        # all in C order: fewer types of products to compile
+        all_u, all_v = u.copy(), vt.T.copy()
+        first_u, first_v = all_u[:, :k].copy(), all_v[:, :k].copy()
+        p = np.dot(np.dot(first_u.T, a), first_v)
+        of_u, of_v = _rotations(p, s, eps, max(m, n))
+        du, dv = np.dot(first_u, of_u), np.dot(first_v, of_v)
+        if m > k:
+            du = du + _outside(a.copy(), first_u, first_v, s, p)
+        if n > k:
+            dv = dv + _outside(a.T.copy(), first_v, first_u, s, p.T.copy())
+        du, dv = _beyond(all_u, k, du), _beyond(all_v, k, dv)
+        return with_values(du, u), _diagonal(p, s), with_values(dv.T, vt)
+
+    return svd
+
+
+@dual_overload(linalg._compute_singular_values)
+def _singular_values(a: Any) -> Any:
+    """For norms and condition numbers, which use the first and the last.
+
+    A singular value of zero has the derivative zero there, like an absolute value.
+    """
+    level: Any = matrix_level("svd", a)
+    if level is None:
+        return None
+    eps = epsilon(level)
+
+    def singular_values(a: Any) -> Any:
+        x = value_part(a, level)
+        values = linalg._compute_singular_values(x)
+        u, s, vt = np.linalg.svd(x, False)
+        p = np.dot(np.dot(u.T, a), vt.T)
+        n, size = len(s), max(a.shape)
+        sizes, all_sizes = sizes_of_tangents(p + p.T), sizes_of_tangents(p)
+        negligible, tolerance = 8 * size * eps * _largest(all_sizes), size * eps * plain(s[0])
+        for i in range(n):
+            if plain(s[i]) <= tolerance * 0.0:
+                p[i, i] = p[i, i] * 0.0
+                continue
+            for j in range(n):
+                extreme = i == 0 or i == n - 1
+                coincide = i != j and _coincide(s, i, j, tolerance)
+                if extreme and coincide and not sizes[i, j] <= negligible:
+                    raise ValueError(
+                        "repeated singular values have no derivative: this norm or condition "
+                        "number has a kink here"
+                    )
+        return _diagonal(p, values)
+
+    return singular_values

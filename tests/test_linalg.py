@@ -1,0 +1,392 @@
+"""Linear algebra: values bit for bit those of Numba, Jacobians against independent references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+import dualgrad as dg
+from tests import differences
+from tests.complexstep import assert_same_bits, jacobians, outputs
+
+# Numba warns of strided operands, as it does without dualgrad.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is faster on contiguous arrays")
+
+
+def matrix(m: int, n: int, seed: int = 0, dtype: Any = float) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(m, n)).astype(dtype)
+
+
+CONSTANT = matrix(5, 5, seed=9)
+CONSTANT.flags.writeable = False
+SQUARE = tuple(matrix(n, n, seed=n) for n in (1, 2, 5))
+
+
+class Program:
+    """A function with its Jacobian and the primal, each compiled once."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f, self.primal = f, njit(f)
+        self.differentiated = dg.value_and_jacobian(f, chunk=3)
+
+    def jacobians(self, x: np.ndarray) -> tuple[Any, ...]:
+        before = x.copy()
+        value, derivative = self.differentiated(x)
+        for got, want in zip(outputs(value), outputs(self.primal(x)), strict=True):
+            assert_same_bits(got, want)
+        assert_same_bits(x, before)
+        return outputs(derivative)
+
+    def check_by_complex_step(self, x: np.ndarray) -> None:
+        for got, want in zip(self.jacobians(x), jacobians(self.f, x), strict=True):
+            scale = max(1.0, np.max(np.abs(want), initial=0.0))
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12 * scale)
+
+    def check_by_differences(self, x: np.ndarray) -> None:
+        for k, got in enumerate(self.jacobians(x)):
+            want, error = differences.jacobian(lambda z, k=k: outputs(self.primal(z))[k], x)
+            assert np.shape(got) == np.shape(want)
+            scale = max(1.0, np.max(np.abs(want), initial=0.0))
+            assert np.max(error, initial=0.0) < 1e-6 * scale, "a bad point for differences"
+            assert np.all(np.abs(got - want) <= 10 * error + 1e-10 * scale), f"output {k}"
+
+
+# ------------------------------------------------------------------- analytic: complex step
+
+
+def test_solve() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        c = CONSTANT[: len(x), : len(x)]
+        return (
+            np.linalg.solve(x, x[0]),
+            np.linalg.solve(x, np.ones(len(x))),
+            np.linalg.solve(x.T, x[:, ::-1] * x),
+            np.linalg.solve(c, x[::-1]),
+            np.linalg.solve(x[::-1, ::-1], c),
+        )
+
+    program = Program(f)
+    for x in SQUARE:
+        program.check_by_complex_step(x)
+
+
+def test_inverse_and_powers() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        return (
+            np.linalg.inv(x),
+            np.linalg.inv(x.T)[::-1],
+            np.linalg.matrix_power(x, 0) * x,
+            np.linalg.matrix_power(x, 5),
+            np.linalg.matrix_power(x, -3),
+        )
+
+    program = Program(f)
+    for x in SQUARE:
+        program.check_by_complex_step(x)
+
+
+def test_determinants() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        sign, logarithm = np.linalg.slogdet(x)
+        return np.array([np.linalg.det(x), np.linalg.det(x.T[::-1]), sign, logarithm])
+
+    def by_hand(x):  # type: ignore[no-untyped-def]
+        y, turned = np.linalg.det(x), np.linalg.det(x.T[::-1])
+        return np.array([y, turned, 0.0, 0.5 * np.log(y * y)])
+
+    program = Program(f)
+    for x in SQUARE:
+        (got,), (want,) = program.jacobians(x), jacobians(by_hand, x)
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
+
+
+def test_trace_and_kron() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        c = np.ones((2, 3))
+        return (
+            np.array([np.trace(x), np.trace(x, 1), np.trace(x.T, -1)]),
+            np.kron(x, c),
+            np.kron(c, x),
+            np.kron(x, x),
+            np.kron(x[0, 0], x),
+            np.kron(x[0], 2.0),
+        )
+
+    program = Program(f)
+    for x in SQUARE[:2]:
+        program.check_by_complex_step(x)
+
+
+# --------------------------------------------------------------------- the rest: differences
+
+
+def cholesky(x):  # type: ignore[no-untyped-def]
+    """LAPACK reads the lower triangle only, and so do the rules."""
+    y = np.dot(x, x.T) + np.diag(np.arange(1.0, len(x) + 1.0))
+    for i in range(len(y)):
+        y[i, i + 1 :] = x[i, 0]
+    return np.linalg.cholesky(y), np.linalg.cholesky(np.asfortranarray(y))
+
+
+def eigh(x):  # type: ignore[no-untyped-def]
+    y = x + x.T
+    for i in range(len(y)):
+        y[i, i + 1 :] = x[i, 0]
+    w, v = np.linalg.eigh(y)
+    return w, v, np.linalg.eigvalsh(y.T + y)
+
+
+def eig(x):  # type: ignore[no-untyped-def]
+    y = np.dot(x, x.T)
+    for i in range(len(y)):
+        y[i] *= i + 1.0
+    w, v = np.linalg.eig(y)
+    return w, v, np.linalg.eigvals(y)
+
+
+def svd(x):  # type: ignore[no-untyped-def]
+    """Squares, as the signs of vectors may change on the way of the differences."""
+    u, s, vt = np.linalg.svd(x)
+    thin_u, thin_s, thin_vt = np.linalg.svd(x, full_matrices=False)
+    product = np.dot(thin_u * thin_s, thin_vt)
+    return u * u, s, vt * vt, thin_u * thin_u, thin_s, thin_vt * thin_vt, product
+
+
+def qr(x):  # type: ignore[no-untyped-def]
+    return np.linalg.qr(x)
+
+
+def pinv(x):  # type: ignore[no-untyped-def]
+    return np.linalg.pinv(x)
+
+
+def lstsq(x):  # type: ignore[no-untyped-def]
+    solution, squares, rank, s = np.linalg.lstsq(x, x[:, 0] * x[:, 0] + 1.0)
+    solutions, _, _, _ = np.linalg.lstsq(x, np.ones((len(x), 2)))
+    constant, left, _, _ = np.linalg.lstsq(np.ones((len(x), 1)), x)
+    return solution, squares, s * rank, solutions, constant, left
+
+
+def vector_norms(x):  # type: ignore[no-untyped-def]
+    y = x.ravel()
+    z = np.empty(10)
+    z[0], z[1] = np.linalg.norm(y), np.linalg.norm(y[::2])
+    z[2], z[3] = np.linalg.norm(y, 2), np.linalg.norm(y, 1)
+    z[4], z[5] = np.linalg.norm(y, np.inf), np.linalg.norm(y, -np.inf)
+    z[6], z[7] = np.linalg.norm(y, 0), np.linalg.norm(y, 3)
+    z[8], z[9] = np.linalg.norm(y, -1.5), np.linalg.norm(y, 0.5)
+    return z
+
+
+def matrix_norms(x):  # type: ignore[no-untyped-def]
+    z = np.empty(10)
+    z[0], z[1] = np.linalg.norm(x), np.linalg.norm(x[::2, ::-1])
+    z[2], z[3] = np.linalg.norm(x, 2), np.linalg.norm(x, -2)
+    z[4], z[5] = np.linalg.norm(x, 1), np.linalg.norm(x, -1)
+    z[6], z[7] = np.linalg.norm(x, np.inf), np.linalg.norm(x, -np.inf)
+    z[8], z[9] = np.linalg.norm(x.T), np.linalg.matrix_rank(x) * x[0, 0]
+    return z
+
+
+def cond(x):  # type: ignore[no-untyped-def]
+    z = np.empty(5)
+    z[0], z[1] = np.linalg.cond(x), np.linalg.cond(x, -2)
+    z[2], z[3] = np.linalg.cond(x, 1), np.linalg.cond(x, -1)
+    z[4] = np.linalg.cond(x, np.inf)
+    return z
+
+
+TALL, WIDE = matrix(4, 3), matrix(3, 4)
+ANY = (*SQUARE, TALL, WIDE)
+
+
+@pytest.mark.parametrize(
+    "f, points",
+    [
+        (cholesky, SQUARE), (eigh, SQUARE), (eig, SQUARE), (svd, ANY), (qr, ANY), (pinv, ANY),
+        (lstsq, ANY), (vector_norms, SQUARE), (matrix_norms, ANY), (cond, SQUARE),
+    ],
+)  # fmt: skip
+def test_by_differences(f: Callable[..., Any], points: tuple[np.ndarray, ...]) -> None:
+    program = Program(f)
+    for x in points:
+        program.check_by_differences(x)
+
+
+# -------------------------------------------------------------------------- special points
+
+
+def test_second_derivatives() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        y = np.linalg.solve(x, x[0] * x[1])
+        w, v = np.linalg.eigh(x + x.T)
+        return (
+            np.sum(y * y)
+            + np.sum(np.linalg.inv(x) * x * x)
+            + np.linalg.det(x)
+            + w[0] * v[1, 0] * v[1, 0]
+        )
+
+    gradient = dg.grad(f, chunk=3)
+
+    @njit
+    def along(x):  # type: ignore[no-untyped-def]
+        return gradient(x)
+
+    x = matrix(3, 3, seed=1) + 2 * np.eye(3)
+    want, error = differences.jacobian(along, x)
+    got = dg.jacobian(along, chunk=3)(x)
+    assert np.all(np.abs(got - want) <= 10 * error + 1e-10 * np.max(np.abs(want)))
+    np.testing.assert_allclose(got, got.transpose(2, 3, 0, 1), rtol=1e-9, atol=1e-9)
+
+
+def test_single_precision() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        w = np.linalg.eigh(np.dot(x, x.T))[0]
+        return (
+            np.linalg.solve(x, x[0] + x[1]),
+            np.linalg.inv(x),
+            np.linalg.cholesky(np.dot(x, x.T)),
+            w,
+        )
+
+    single = Program(f)
+    x = (matrix(3, 3, seed=4) + 3 * np.eye(3)).astype(np.float32)
+    for got, want in zip(
+        single.jacobians(x), outputs(dg.jacobian(f, chunk=3)(x.astype(float))), strict=True
+    ):
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_empty_matrices() -> None:
+    def f(t):  # type: ignore[no-untyped-def]
+        x = np.zeros((0, 0)) * t[0]
+        y = np.linalg.solve(x, x[:, :0]).size + np.linalg.inv(x).size + np.linalg.cholesky(x).size
+        w, v = np.linalg.eigh(x)
+        y += w.size + v.size + np.linalg.eigvalsh(x).size + np.linalg.pinv(x).size
+        return (
+            y + np.linalg.det(x) + np.linalg.slogdet(x)[1] + np.linalg.norm(x) + np.trace(x) + t[1]
+        )
+
+    t = np.array([2.0, 3.0])
+    value, gradient = dg.value_and_grad(f, chunk=3)(t)
+    assert value == njit(f)(t) == 4.0
+    assert gradient.tolist() == [0.0, 1.0]
+
+
+def test_determinant_of_a_singular_matrix() -> None:
+    def det(x):  # type: ignore[no-untyped-def]
+        return np.linalg.det(x)
+
+    def slogdet(x):  # type: ignore[no-untyped-def]
+        return np.linalg.slogdet(x)[1]
+
+    x = np.array([[1.0, 2.0], [2.0, 4.0]])
+    value, gradient = dg.value_and_grad(det, chunk=3)(x)
+    assert value == 0
+    assert gradient.tolist() == [[4.0, -2.0], [-2.0, 1.0]]
+    assert dg.grad(det, chunk=3)(np.zeros((3, 3))).tolist() == np.zeros((3, 3)).tolist()
+    value, gradient = dg.value_and_grad(slogdet, chunk=3)(x)
+    assert value == -np.inf
+    assert gradient.tolist() == [[np.inf, -np.inf], [-np.inf, np.inf]]
+
+
+def test_norm_at_zero() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x) + np.linalg.norm(x[0], 2) + np.linalg.norm(x, 2)
+
+    assert dg.grad(f, chunk=3)(np.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
+
+
+def test_repeated_values_that_stay_apart() -> None:
+    """Tangents that do not mix the vectors leave the derivative well defined."""
+
+    def f(t):  # type: ignore[no-untyped-def]
+        y = np.diag(t)
+        return np.linalg.eigvalsh(y), np.linalg.eigh(y)[0], np.linalg.svd(y)[1]
+
+    for jacobian in dg.jacobian(f, chunk=3)(np.full(3, 2.0)):
+        assert np.sort(np.argmax(jacobian, axis=1)).tolist() == [0, 1, 2]
+        np.testing.assert_allclose(np.sort(jacobian)[:, ::-1], [[1, 0, 0]] * 3, atol=1e-15)
+
+
+def _first_eigenvalue(x):  # type: ignore[no-untyped-def]
+    return np.linalg.eigvalsh(x)[0]
+
+
+def _vector(x):  # type: ignore[no-untyped-def]
+    return np.linalg.eigh(x)[1][0, 0]
+
+
+def _eigenvalue(x):  # type: ignore[no-untyped-def]
+    return np.linalg.eigvals(x)[0]
+
+
+def _singular_value(x):  # type: ignore[no-untyped-def]
+    return np.linalg.svd(x)[1][0]
+
+
+def _norm(x):  # type: ignore[no-untyped-def]
+    return np.linalg.norm(x, 2)
+
+
+def _pinv(x):  # type: ignore[no-untyped-def]
+    return np.linalg.pinv(x)[0, 0]
+
+
+def _lstsq(x):  # type: ignore[no-untyped-def]
+    return np.linalg.lstsq(x, np.ones(len(x)))[0][0]
+
+
+def _qr(x):  # type: ignore[no-untyped-def]
+    return np.linalg.qr(x)[1][0, 0]
+
+
+@pytest.mark.parametrize(
+    "f, x, message",
+    [
+        (_first_eigenvalue, np.eye(3), "repeated eigenvalues"),
+        (_vector, np.eye(3), "repeated eigenvalues"),
+        (_eigenvalue, np.eye(3), "repeated eigenvalues"),
+        (_singular_value, np.eye(3), "repeated singular values"),
+        (_singular_value, np.outer([1.0, 2.0], [3.0, 4.0]), "rank-deficient"),
+        (_singular_value, matrix(4, 2), "full_matrices=False"),
+        (_norm, np.eye(3), "repeated singular values"),
+        (_pinv, np.ones((3, 2)), "rank-deficient"),
+        (_lstsq, np.ones((3, 2)), "rank-deficient"),
+        (_qr, np.ones((3, 2)), "linearly dependent"),
+    ],
+)
+def test_where_there_is_no_derivative(f: Any, x: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dg.grad(f, chunk=3)(x)
+
+
+def test_errors_are_those_of_the_primal() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        return np.linalg.solve(x, np.ones(2))
+
+    def g(x):  # type: ignore[no-untyped-def]
+        return np.linalg.cholesky(x)
+
+    bad = [np.ones((2, 2)), np.full((2, 2), np.nan), np.ones((3, 3))]
+    for function, points in ((f, bad), (g, [-np.eye(2), np.ones((2, 3))])):
+        jacobian = dg.jacobian(function, chunk=3)
+        for x in points:
+            with pytest.raises(np.linalg.LinAlgError) as of_primal:
+                njit(function)(x)
+            with pytest.raises(np.linalg.LinAlgError) as raised:
+                jacobian(x)
+            assert str(raised.value) == str(of_primal.value)
+
+
+def test_constants_stay_with_numba() -> None:
+    def f(t):  # type: ignore[no-untyped-def]
+        return np.linalg.solve(CONSTANT, np.linalg.eigh(CONSTANT)[0])[0] * t
+
+    assert dg.derivative(f)(2.0) == njit(f)(1.0)
