@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit, objmode
+from numba import float32, njit, objmode, vectorize
 
 import dualgrad as dg
 
@@ -41,6 +41,15 @@ c_sine = ctypes.CDLL(None).sin
 c_sine.argtypes, c_sine.restype = [ctypes.c_double], ctypes.c_double
 
 
+@vectorize([float32(float32)])
+def rounded(a):
+    return a * a
+
+
+def rounding(x):
+    return rounded(x)[0]
+
+
 def foreign(x):
     return c_sine(x[0])  # here
 
@@ -52,7 +61,8 @@ def structured(x, r):
 
 REFUSED = [
     (complex_number, (X,), "complex"),
-    (in_helper, (X,), ""),
+    (in_helper, (X,), "roots"),
+    (rounding, (X.astype(np.float32),), "float32 signatures"),
     (object_mode, (X,), "object mode"),
     (foreign, (X,), "ExternalFunctionPointer"),
     (structured, (X, np.zeros(1, [("a", float)]).view(np.recarray)), ""),

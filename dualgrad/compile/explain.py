@@ -24,6 +24,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "make it compile with numba.njit first",
     ),
     (
+        r"(?P<what>@vectorize with float32 signatures)",
+        "it would round what depends on what is differentiated by, and its clone would not",
+        "leave the signatures out, or give float64 ones",
+    ),
+    (
         r"object mode block",
         "object mode runs Python, which has no derivatives",
         "write the block as code that Numba compiles",

@@ -128,6 +128,8 @@ class Pass(FunctionPass):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class JitPlainCallees(Pass):
+    """The pass that makes plain Python callees callable."""
+
     _name = "dualgrad_jit_plain_callees"
 
     def run_pass(self, state: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import vectorize
 from numba.core import ir, ir_utils, types
+from numba.core.errors import UnsupportedError
 from numba.extending import register_jitable
 from numba.np.ufunc.dufunc import DUFunc
 from numba.typed import List
@@ -236,6 +237,11 @@ def _with_items(expr: Any, items: list[Any]) -> Any:
 @functools.cache
 def for_any_types(function: DUFunc) -> DUFunc:
     """A `@vectorize` function without the signatures that it may be restricted to."""
+    if function._frozen and any(
+        types.float32 in sig.args for sig in function._dispatcher.overloads
+    ):
+        # its arguments may be rounded to float32, which a function of any types does not do
+        raise UnsupportedError("@vectorize with float32 signatures")
     return vectorize(function._dispatcher.py_func)
 
 

@@ -226,4 +226,5 @@ def tupled(items: list[str], alone: bool) -> str:
 
 
 def indented(lines: Iterable[str]) -> list[str]:
+    """Lines of source one level deeper."""
     return [f"    {line}" for line in lines]
