@@ -1,5 +1,6 @@
 """Exact derivatives of ordinary Numba and NumPy code, at native speed."""
 
+from dualgrad.compile.cache import cache_dir, clear_cache
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,
@@ -15,6 +16,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "NotDifferentiable",
+    "cache_dir",
+    "clear_cache",
     "derivative",
     "grad",
     "jacobian",

@@ -17,7 +17,7 @@ from numba.core.typing import templates
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
-from dualgrad.compile.frontend import Typed, typed
+from dualgrad.compile.frontend import Typed, derived, typed
 from dualgrad.types import DualType
 
 #: methods and functions whose result may share memory with an argument
@@ -382,7 +382,8 @@ def _holds_buffers(ty: types.Type | None) -> bool:
     return is_buffer(getattr(ty, "dtype", None))
 
 
-_summaries: dict[Any, Summary] = {}
+#: Of calls whose analysis has begun and depends on one that has not ended: see `summarise`.
+_assumed: dict[Any, Summary] = {}
 
 
 def summarise(
@@ -391,18 +392,34 @@ def summarise(
     """The effect of a call of an `@njit` function on its arguments and result."""
     if hasattr(dispatcher, "effect"):  # a transform inside a function
         return dispatcher.effect(active)
-    key = (dispatcher, arg_types, active, result)
-    if key in _summaries:
-        return _summaries[key]
+    call = (arg_types, active, result)
+    known: Summary | None = derived(dispatcher, "summaries").get(call)
+    if known is None:
+        known = _assumed.get((dispatcher, *call))
+    if known is not None:
+        return known
     # Recursion: assume that the function does nothing, and repeat until that is consistent,
     # forgetting each time what was concluded from the assumption.
     n = len(arg_types)
     code = typed(dispatcher, arg_types)
-    earlier = len(_summaries)
+    earlier = len(_assumed)
     found = Summary.nothing(n)
-    while _summaries.get(key) != found:
-        while len(_summaries) > earlier:
-            _summaries.popitem()
-        _summaries[key] = found
-        found = Activity(code, active, result).summary(n)
+    try:
+        while _assumed.get((dispatcher, *call)) != found:
+            _forget(earlier)
+            _assumed[(dispatcher, *call)] = found
+            found = Activity(code, active, result).summary(n)
+    except BaseException:
+        _forget(earlier)
+        raise
+    if earlier == 0:  # nothing is left that could change
+        for (function, *key), summary in _assumed.items():
+            derived(function, "summaries")[tuple(key)] = summary
+        _forget(0)
     return found
+
+
+def _forget(earlier: int) -> None:
+    """Keep only the first assumptions."""
+    while len(_assumed) > earlier:
+        _assumed.popitem()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from numba.core import compiler, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NopythonTypeInference
 
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
 from dualgrad.compile.activity import Activity, summarise
-from dualgrad.compile.frontend import Pass, carries_dual, jit_plain_callees, primal_type, retyped
+from dualgrad.compile.frontend import (
+    DerivedDispatcher,
+    Pass,
+    carries_dual,
+    derived,
+    jit_plain_callees,
+    primal_type,
+    retyped,
+)
 from dualgrad.compile.promote import with_primal
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.scalars import join
@@ -66,7 +72,7 @@ class _CloneCompiler(compiler.CompilerBase):
         return [pm]
 
 
-class Clone(CPUDispatcher):
+class Clone(DerivedDispatcher):
     """The dispatcher of a clone. Only compiled code calls it: duals have no Python wrapper."""
 
     def __init__(self, original: Dispatcher, result: DualType | None) -> None:
@@ -111,9 +117,6 @@ class Clone(CPUDispatcher):
         return cast
 
 
-_clones: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Clone]] = weakref.WeakKeyDictionary()
-
-
 def clone_of(original: Dispatcher, result: DualType | None = None) -> Dispatcher:
     """The clone of an `@njit` function.
 
@@ -124,7 +127,7 @@ def clone_of(original: Dispatcher, result: DualType | None = None) -> Dispatcher
         return original.for_duals()
     if isinstance(original, Clone):
         original = original.original
-    known = _clones.setdefault(original, {})
+    known = derived(original, "clones")
     if result not in known:
         known[result] = Clone(original, result)
     return known[result]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import types as pytypes
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from numba.core import compiler, ir, ir_utils, types
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError, UnsupportedError
+from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 
 from dualgrad.types import DualType, primal
@@ -59,7 +59,35 @@ def carries_dual(ty: types.Type) -> bool:
     return primal_type(ty) != ty
 
 
-_jitted: weakref.WeakKeyDictionary[Any, Dispatcher] = weakref.WeakKeyDictionary()
+class _Derived(dict[Any, Any]):
+    """What was made from one function. It does not travel with the function to other processes."""
+
+    owner: Any = None
+
+    def __reduce__(self) -> Any:
+        return _Derived, ()
+
+
+def derived(owner: Any, kind: str) -> dict[Any, Any]:
+    """A dictionary for what is made from a function, which lives as long as the function."""
+    known = vars(owner).get("_dualgrad")
+    if known is None or known.owner is not owner:  # wrappers are given what they wrap has
+        known = owner._dualgrad = _Derived()
+        known.owner = owner
+    found: dict[Any, Any] = known.setdefault(kind, {})
+    return found
+
+
+class DerivedDispatcher(CPUDispatcher):
+    """A dispatcher of code that was made from that of another one.
+
+    It keeps no intermediate representation: that refers to the other, which refers to this, and
+    Numba holds what a dispatcher has compiled until the dispatcher is gone.
+    """
+
+    def add_overload(self, cres: Any) -> None:
+        cres.fndesc.typemap = cres.fndesc.calltypes = None
+        super().add_overload(cres._replace(type_annotation=""))
 
 
 def as_dispatcher(function: Any) -> Dispatcher:
@@ -71,9 +99,8 @@ def as_dispatcher(function: Any) -> Dispatcher:
         known = known.dispatcher
     if known is None:
         function = function if isinstance(function, pytypes.FunctionType) else _plain(function)
-        known = _jitted.get(function)
-    if known is None:
-        known = _jitted[function] = njit(function)
+        forms = derived(function, "njit")
+        known = forms[None] = forms.get(None) or njit(function)
     return known
 
 
@@ -156,14 +183,11 @@ class _FrontEnd(compiler.CompilerBase):
         return [pm]
 
 
-_typed: weakref.WeakKeyDictionary[Dispatcher, dict[Any, Typed]] = weakref.WeakKeyDictionary()
-
-
 def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     """The front end's result for a function and the types of its arguments."""
     if not hasattr(dispatcher, "targetdescr"):
         raise UnsupportedError("object mode block")
-    known = _typed.setdefault(dispatcher, {})
+    known = derived(dispatcher, "typed")
     if arg_types not in known:
         flags = compiler.Flags()
         dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)

@@ -9,15 +9,16 @@ from typing import Any, Literal
 
 from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.transforms.plans import ColumnsPlan, JvpPlan
-from dualgrad.transforms.transform import Transform
+from dualgrad.transforms.transform import Transform, transform
 
 Chunk = int | Literal["auto"]
 Argnums = int | tuple[int, ...]
 
 
 def derivative(
-    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None
-) -> Transform:
+    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None,
+    cache: bool = True,
+) -> Transform:  # fmt: skip
     """Derivative of a function by one number.
 
     Parameters
@@ -28,6 +29,8 @@ def derivative(
         Which argument to differentiate by; a tuple gives a tuple of derivatives.
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
     Returns
     -------
@@ -56,12 +59,12 @@ def derivative(
     >>> dg.derivative(f, argnums=(0, 1))(2.0, 5.0)
     (60.0, 12.0)
     """
-    return _columns("derivative", f, argnums, "auto", out_argnum, with_value=False)
+    return _columns("derivative", f, argnums, "auto", out_argnum, cache, with_value=False)
 
 
 def grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Gradient of a function that returns a number.
 
@@ -75,6 +78,8 @@ def grad(
         How many tangents one sweep carries.
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
     Returns
     -------
@@ -103,12 +108,12 @@ def grad(
     >>> dg.grad(f)(np.array([1.0, -2.0, 4.0]))
     array([ 1., -2.,  4.])
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, with_value=False)
+    return _columns("grad", f, argnums, chunk, out_argnum, cache, with_value=False)
 
 
 def jacobian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Jacobian of a function that returns an array.
 
@@ -124,6 +129,8 @@ def jacobian(
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None, as in ``f(t, y, dy)``.
         What the caller left in it counts as a constant, and it is not written to.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
     Returns
     -------
@@ -153,12 +160,13 @@ def jacobian(
     array([[6., 3.],
            [2., 8.]])
     """
-    return _columns("jacobian", f, argnums, chunk, out_argnum, with_value=False)
+    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, with_value=False)
 
 
 def value_and_derivative(
-    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None
-) -> Transform:
+    f: Callable[..., Any], argnums: Argnums = 0, *, out_argnum: int | None = None,
+    cache: bool = True,
+) -> Transform:  # fmt: skip
     """`derivative` with the value from the same sweep: ``(y, derivative)``.
 
     Examples
@@ -167,12 +175,12 @@ def value_and_derivative(
     >>> dg.value_and_derivative(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
-    return _columns("derivative", f, argnums, "auto", out_argnum, with_value=True)
+    return _columns("derivative", f, argnums, "auto", out_argnum, cache, with_value=True)
 
 
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`grad` with the value from the same sweep: ``(y, gradient)``.
 
@@ -182,12 +190,12 @@ def value_and_grad(
     >>> dg.value_and_grad(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))
     (6.0, array([3., 2.]))
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, with_value=True)
+    return _columns("grad", f, argnums, chunk, out_argnum, cache, with_value=True)
 
 
 def value_and_jacobian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`jacobian` with the value from the same sweep: ``(y, jacobian)``.
 
@@ -198,10 +206,12 @@ def value_and_jacobian(
     (array([4., 9.]), array([[4., 0.],
            [0., 6.]]))
     """
-    return _columns("jacobian", f, argnums, chunk, out_argnum, with_value=True)
+    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, with_value=True)
 
 
-def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
+def jvp(
+    f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = True
+) -> Transform:
     """Value, and product of the Jacobian with a vector: the directional derivative.
 
     Parameters
@@ -210,6 +220,8 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
         A Python or `@njit` function; its result `y` is a number, an array or a tuple of them.
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
     Returns
     -------
@@ -243,14 +255,14 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None) -> Transform:
     parameters = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names
     ]
-    return Transform(plan, None, inspect.Signature(parameters))
+    return transform(plan, None, inspect.Signature(parameters), bool(cache))
 
 
 # ----------------------------------------------------------------------------- what they check
 
 
 def _columns(
-    name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, with_value: bool
+    name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, with_value: bool
 ) -> Transform:
     function = _function(f)
     one = not isinstance(argnums, tuple)
@@ -264,7 +276,7 @@ def _columns(
     signature = _signature(function)
     params = [signature.parameters[name] for name in plan.params]
     params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
-    return Transform(plan, _chunk(chunk), signature.replace(parameters=params))
+    return transform(plan, _chunk(chunk), signature.replace(parameters=params), bool(cache))
 
 
 def _function(f: Any) -> Any:

@@ -18,7 +18,7 @@ from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, with_primal
 from dualgrad.scalars import join, value_of
-from dualgrad.transforms import lanes_io
+from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import place, private
 from dualgrad.types import DualType, depth, primal
@@ -214,7 +214,8 @@ class Sweep:
 
 def compiled(name: str, source: str, names: dict[str, Any]) -> Callable[..., Any]:
     """The function `kernel` of a source text, ready to be compiled by Numba."""
-    namespace = {**NAMES, **names}
+    # in a module, or else the namespace would be part of what the cache stores
+    namespace = {**NAMES, **names, "__name__": plans.__name__}
     exec(compile(source, f"<dualgrad {name}>", "exec"), namespace)
     kernel: Callable[..., Any] = namespace["kernel"]
     return kernel

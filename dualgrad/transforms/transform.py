@@ -7,13 +7,14 @@ from typing import Any
 
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
-from numba.core.registry import CPUDispatcher
 
 from dualgrad.compile.activity import Summary
+from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
+from dualgrad.compile.frontend import DerivedDispatcher, derived
 
 
-class Transform(CPUDispatcher):
+class Transform(DerivedDispatcher):
     """Derivatives of one function: a compiled function of (mostly) the same arguments.
 
     A dispatcher like those that `@njit` makes, so that a call from Python costs what a call of an
@@ -22,14 +23,17 @@ class Transform(CPUDispatcher):
     """
 
     def __init__(
-        self, plan: Any, chunk: int | None, signature: inspect.Signature, inner: bool = False
-    ) -> None:
-        self.plan, self.chunk, self.signature = plan, chunk, signature
+        self, plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool,
+        inner: bool = False,
+    ) -> None:  # fmt: skip
+        self.plan, self.chunk, self.signature, self.cache = plan, chunk, signature, cache
         # Duals have no Python wrapper, so a kernel that is called with them can have none either.
         wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
         super().__init__(_stub(plan, signature), {}, {"nopython": True, "nogil": True, **wrapped})
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
+        if cache and not inner:
+            self._cache = DiskCache(self)
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
         try:
@@ -40,8 +44,20 @@ class Transform(CPUDispatcher):
     def for_duals(self) -> Transform:
         """The transform as functions of duals call it, one level of duals deeper."""
         if self._inner is None:
-            self._inner = Transform(self.plan, self.chunk, self.signature, inner=True)
+            self._inner = Transform(self.plan, self.chunk, self.signature, False, inner=True)
         return self._inner
+
+    def fingerprint_parts(self) -> tuple[Any, ...]:
+        """What it is, for the cache: see `dualgrad.compile.fingerprint`."""
+        return self.plan, self.chunk
+
+    def _reduce_states(self) -> dict[str, Any]:
+        """What is pickled."""
+        return dict(plan=self.plan, chunk=self.chunk, signature=self.signature, cache=self.cache)
+
+    @classmethod
+    def _rebuild(cls, **states: Any) -> Transform:
+        return transform(**states)
 
     def effect(self, active: tuple[bool, ...]) -> Summary:
         """What a call does to its arguments: nothing, but to `out`, which it returns."""
@@ -53,6 +69,18 @@ class Transform(CPUDispatcher):
             result,
             tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
         )
+
+
+def transform(
+    plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool
+) -> Transform:
+    """The transform of a plan: one and the same whenever it is asked for."""
+    known = derived(plan.function, "transforms")
+    key = plan, chunk, cache
+    if key not in known:
+        known[key] = Transform(plan, chunk, signature, cache)
+    found: Transform = known[key]
+    return found
 
 
 class _KernelCompiler(_FunctionCompiler):

@@ -1,49 +1,34 @@
 """Triangular solves for all tangents at once, by BLAS's `trsm`, which Numba itself does not call.
 
-Its address is SciPy's. It is looked up when compiled code first needs it, as Numba does with its
-own routines, so that importing dualgrad does not import `scipy.linalg`.
+Its address is SciPy's, which `dualgrad.symbols` looks up.
 """
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import get_cython_function_address, intrinsic, register_jitable
+from numba.extending import intrinsic, register_jitable
 from numba.np.linalg import get_blas_kind
+
+from dualgrad.symbols import ADDRESS_OF_TRSM, BLAS_KINDS
 
 try:  # the integers of SciPy's BLAS
     from numba.np.linalg import F_INT_nbtype
 except ImportError:  # Numba 0.67
     F_INT_nbtype = types.int32
 
-_KINDS = "sd"
-
-
-@ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int)
-def _address_of_trsm(kind: int) -> int:
-    address: int = get_cython_function_address("scipy.linalg.cython_blas", f"{_KINDS[kind]}trsm")
-    return address
-
-
-llvm.add_symbol(
-    "dualgrad_address_of_trsm", ctypes.cast(_address_of_trsm, ctypes.c_void_p).value
-)  # compiled code, also from a cache, knows it by this name
-
-
 def _trsm(context: Any, builder: Any, dtype: Any) -> Any:
     """A pointer to `trsm`, looked up once for each compiled module."""
     address = ir.IntType(64) if context.address_size == 64 else ir.IntType(32)
-    kind = _KINDS.index(get_blas_kind(dtype))
-    slot = cgutils.add_global_variable(builder.module, address, f"dualgrad.{_KINDS[kind]}trsm")
+    kind = BLAS_KINDS.index(get_blas_kind(dtype))
+    slot = cgutils.add_global_variable(builder.module, address, f"dualgrad.{BLAS_KINDS[kind]}trsm")
     slot.initializer, slot.linkage = address(0), "internal"
     with builder.if_then(cgutils.is_null(builder, builder.load(slot)), likely=False):
         lookup_type = ir.FunctionType(address, [ir.IntType(32)])
         lookup = cgutils.get_or_insert_function(
-            builder.module, lookup_type, "dualgrad_address_of_trsm"
+            builder.module, lookup_type, ADDRESS_OF_TRSM
         )
         found = builder.call(lookup, [ir.IntType(32)(kind)])
         with builder.if_then(cgutils.is_null(builder, found), likely=False):

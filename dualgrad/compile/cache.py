@@ -1,0 +1,221 @@
+"""Compiled kernels on disk: what was compiled once is loaded in the next process.
+
+One file holds one kernel for one set of argument types. Its name is a hash of all that its machine
+code depends on, so that a file is right or is not looked for; there is no index to keep. A file
+is written under another name and moved into place, and carries a checksum of what it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import pickle
+import secrets
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import bytecode, compiler, config
+from numba.core.serialize import dumps
+
+from dualgrad import symbols  # noqa: F401  (code from disk may use them)
+from dualgrad.compile.fingerprint import Unknown, fingerprint
+
+_SUFFIX = ".dualgrad"
+#: Files that no process has used for so long, in seconds, are deleted: functions change.
+_UNUSED_AFTER = 60 * 24 * 3600.0
+_warned: list[str] = []
+#: Settings of Numba that change the code that it makes.
+_SETTINGS = (
+    "OPT BOUNDSCHECK DEBUGINFO_DEFAULT LOOP_VECTORIZE SLP_VECTORIZE ENABLE_AVX DISABLE_INTEL_SVML "
+    "CPU_NAME CPU_FEATURES LLVM_REFPRUNE_PASS"
+).split()
+
+# Numba tells functions of one name apart by counting them, in their symbols too. Those of code from
+# disk must not be those of other code in this process: each process counts from another number.
+bytecode.FunctionIdentity._unique_ids = itertools.count(1 + secrets.randbits(44))
+
+
+def cache_dir() -> Path:
+    """The directory that holds compiled derivatives.
+
+    It is that of the environment variable ``DUALGRAD_CACHE_DIR``, else ``dualgrad`` in that of
+    ``NUMBA_CACHE_DIR``, else the place where the operating system has caches of the user.
+
+    Returns
+    -------
+    Path
+        The directory. It need not exist.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.cache_dir()
+    PosixPath('...')
+    """
+    own, of_numba = os.environ.get("DUALGRAD_CACHE_DIR"), config.CACHE_DIR
+    if own:
+        return Path(own).expanduser()
+    if of_numba:
+        return Path(of_numba).expanduser() / "dualgrad"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "dualgrad"
+
+
+def clear_cache() -> int:
+    """Delete all compiled derivatives from disk. Those already loaded go on working.
+
+    Returns
+    -------
+    int
+        How many were deleted.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.clear_cache() >= 0
+    True
+    """
+    return sum(_delete(path) for path in _files())
+
+
+def _files() -> Iterator[Path]:
+    try:
+        yield from (path for path in cache_dir().iterdir() if _SUFFIX in path.suffixes)
+    except OSError:
+        return
+
+
+def _delete(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+class DiskCache:
+    """The compiled kernels of one transform, in the form of the caches that dispatchers have."""
+
+    def __init__(self, transform: Any) -> None:
+        self._transform = transform
+
+    @property
+    def cache_path(self) -> str:
+        """The directory of the files."""
+        return str(cache_dir())
+
+    def flush(self) -> None:
+        """Forget nothing: what is on disk is right for as long as it is found."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for these argument types, or None."""
+        target_context.refresh()
+        path = self._path(sig, target_context)
+        if path is None:
+            return None
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            checksum, payload = data[:32], data[32:]
+            if hashlib.sha256(payload).digest() != checksum:
+                raise ValueError("damaged")
+            result = compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except Exception:  # whatever a file may do that is not what was written
+            _delete(path)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used: not to be deleted
+        return result
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Keep what was compiled for these argument types, if it can be kept."""
+        path = self._path(sig, cres.target_context)
+        if path is None or cres.library.has_dynamic_globals:
+            return
+        payload = dumps(cres._reduce())
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(path, hashlib.sha256(payload).digest() + payload)
+            _tidy()
+        except OSError as error:
+            _warn(error.strerror or str(error))
+
+    def _path(self, sig: Any, target_context: Any) -> Path | None:
+        plan, chunk = self._transform.plan, self._transform.chunk
+        codegen = target_context.codegen()
+        try:
+            key = fingerprint(plan, chunk, tuple(sig), codegen.magic_tuple(), _surroundings())
+        except (Unknown, ValueError, RecursionError):  # of a cell that is empty
+            return None
+        name = f"{plan.name}-{plan.function.__name__}".replace("<", "").replace(">", "")
+        return cache_dir() / f"{name[:64]}-{key[:40]}{_SUFFIX}"
+
+
+def _surroundings() -> list[Any]:
+    """All but the function and its arguments that the machine code depends on."""
+    return [_versions(), {name: getattr(config, name, None) for name in _SETTINGS}]
+
+
+@functools.cache
+def _versions() -> tuple[Any, ...]:
+    """Versions of the packages that make the code; of dualgrad, the state of its files."""
+    import importlib.metadata  # slow to import, and Numba itself does when it first compiles
+
+    root = Path(__file__).parents[1]
+    ours = tuple(
+        (str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(root.rglob("*.py"))
+    )
+    others = [importlib.metadata.version(name) for name in ("numpy", "scipy", "llvmlite")]
+    return sys.version, numba.__version__, *others, ours
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that whoever reads it at the same time sees all of it or none."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=f"{_SUFFIX}.part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        _delete(Path(name))
+        raise
+
+
+@functools.cache
+def _tidy() -> None:
+    """Delete what has not been used for long, once in a process."""
+    for path in _files():
+        try:
+            if time.time() - path.stat().st_mtime > _UNUSED_AFTER:
+                path.unlink()
+        except OSError:
+            continue
+
+
+def _warn(reason: str) -> None:
+    if _warned:
+        return
+    _warned.append(reason)
+    warnings.warn(
+        f"dualgrad cannot keep compiled code in {cache_dir()} ({reason}); the next process "
+        "will compile it again",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,235 @@
+"""What a function is: a hash of its code, its constants and everything that it calls.
+
+Two functions with one fingerprint compile to the same machine code, in any process; so it says
+which compiled code on disk is that of a function. What cannot be told apart for certain (an
+object of an unknown kind) has none, and what uses it is compiled anew in each process.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import enum
+import hashlib
+import types as pytypes
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.core.typing.templates import builtin_registry
+from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
+
+#: Packages whose functions are known by their names, as their versions are part of every key.
+_LIBRARIES = frozenset("numpy numba llvmlite scipy math cmath operator builtins random".split())
+
+
+class Unknown(Exception):
+    """An object that has no fingerprint."""
+
+
+def fingerprint(*things: Any) -> str:
+    """A hash of things that compiled code is made from, as hexadecimal digits.
+
+    Raises
+    ------
+    Unknown
+        If one of them, or something that it uses, is of a kind that cannot be hashed.
+    """
+    return _Walk().digest(things)
+
+
+class _Walk:
+    """Visits everything that an object consists of, each part once."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._seen: dict[int, int] = {}
+        self._alive: list[Any] = []  # an id is that of one object only while that exists
+
+    def digest(self, things: Any) -> str:
+        self._visit(things)
+        return self._hash.hexdigest()
+
+    def _say(self, *words: Any) -> None:
+        for word in words:
+            data = word if isinstance(word, bytes) else str(word).encode()
+            self._hash.update(b"%d:" % len(data))
+            self._hash.update(data)
+
+    def _visit(self, thing: Any) -> None:
+        if id(thing) in self._seen:
+            self._say("again", self._seen[id(thing)])
+            return
+        if isinstance(thing, _PLAIN):
+            self._say(type(thing).__name__, repr(thing))
+            return
+        self._seen[id(thing)] = len(self._seen)
+        self._alive.append(thing)
+        kind, parts = _parts(thing)
+        self._say(kind)
+        for part in parts:
+            self._visit(part)
+        self._say("end")
+
+
+_PLAIN = (
+    type(None), bool, int, float, complex, str, bytes, type(Ellipsis), np.generic, np.dtype, slice,
+    range,
+)  # fmt: skip
+
+
+def _parts(thing: Any) -> tuple[str, Any]:
+    """The kind of an object, and what it consists of."""
+    if hasattr(thing, "fingerprint_parts"):  # of our own objects
+        return type(thing).__name__, thing.fingerprint_parts()
+    for classes, kind, parts in _KINDS:
+        if isinstance(thing, classes):
+            return kind, parts(thing)
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return type(thing).__name__, [getattr(thing, field.name) for field in fields(thing)]
+    raise Unknown(f"{type(thing).__name__} objects")
+
+
+def _array(array: np.ndarray) -> list[Any]:
+    if array.dtype.hasobject:
+        raise Unknown("arrays of objects")
+    layout = array.flags.c_contiguous, array.flags.f_contiguous, array.flags.writeable
+    return [array.dtype.str, array.shape, layout, array.tobytes()]
+
+
+def _code(code: pytypes.CodeType) -> list[Any]:
+    """The code without names of files and numbers of lines."""
+    return [
+        code.co_code, getattr(code, "co_exceptiontable", b""), code.co_names, code.co_varnames,
+        code.co_freevars, code.co_cellvars, code.co_flags, code.co_argcount,
+        code.co_posonlyargcount, code.co_kwonlyargcount, *code.co_consts,
+    ]  # fmt: skip
+
+
+def _function(function: pytypes.FunctionType) -> list[Any]:
+    if _is_library(function.__module__):
+        return [function.__module__, function.__qualname__, *_overloads(function)]
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [
+        function.__name__, function.__code__, function.__defaults__, function.__kwdefaults__,
+        *cells, *_globals(function.__code__, function), *_overloads(function),
+    ]  # fmt: skip
+
+
+def _globals(code: pytypes.CodeType, function: Any) -> Iterator[Any]:
+    """What a function refers to by name, in its own code and that of functions inside it."""
+    value: Any = None
+    for instruction in dis.get_instructions(code):
+        name = instruction.argval
+        if isinstance(value, pytypes.ModuleType) and not _is_library(value.__name__):
+            # what is done with a module otherwise than naming its members cannot be followed
+            if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+                raise Unknown("modules as values")
+            value = getattr(value, name, None)
+            yield from () if isinstance(value, pytypes.ModuleType) else (name, value)
+            continue
+        value = None
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            value = function.__globals__.get(name, getattr(builtins, name, None))
+            own = isinstance(value, pytypes.ModuleType) and not _is_library(value.__name__)
+            yield from () if own else (name, value)
+        elif instruction.opname == "LOAD_DEREF" and name in code.co_freevars:
+            names = function.__code__.co_freevars
+            if name in names:
+                value = function.__closure__[names.index(name)].cell_contents
+    for constant in code.co_consts:
+        if isinstance(constant, pytypes.CodeType):
+            yield from _globals(constant, function)
+
+
+def _overloads(function: Any) -> list[Any]:
+    """The code that stands for a function where Numba compiles it, if a package gave some."""
+    return [
+        template._overload_func
+        for known, kind in builtin_registry.globals
+        if known is function
+        for template in getattr(kind, "templates", ())
+        if hasattr(template, "_overload_func")
+        and not _is_library(template._overload_func.__module__, "numba")
+    ]
+
+
+def _is_library(module: str | None, *names: str) -> bool:
+    return (module or "").split(".")[0] in (names or _LIBRARIES)
+
+
+def _module(module: pytypes.ModuleType) -> list[Any]:
+    if not _is_library(module.__name__):
+        raise Unknown("modules as values")
+    return [module.__name__]
+
+
+def _dispatcher(dispatcher: Any) -> list[Any]:
+    signatures = [] if dispatcher._can_compile else [str(sig) for sig in dispatcher.overloads]
+    options = {key: value for key, value in dispatcher.targetoptions.items() if key != "cache"}
+    return [dispatcher.py_func, options, dispatcher.locals, signatures]
+
+
+def _vectorized(function: DUFunc) -> list[Any]:
+    inner = function._dispatcher
+    signatures = [str(sig) for sig in inner.overloads] if function._frozen else []
+    return [inner.py_func, inner.targetoptions, function.identity, signatures]
+
+
+def _generalized(function: GUFunc) -> list[Any]:
+    builder = function.gufunc_builder
+    return [builder.py_func, builder.signature, builder.targetoptions, [*map(str, builder._sigs)]]
+
+
+def _class(cls: type) -> list[Any]:
+    if not _is_library(cls.__module__) and not hasattr(cls, "_fields"):
+        if not issubclass(cls, (BaseException, enum.Enum)):
+            raise Unknown("classes")
+        members = list(cls.__members__.items()) if issubclass(cls, enum.Enum) else []
+        return [cls.__module__, cls.__qualname__, [(name, it.value) for name, it in members]]
+    return [cls.__module__, cls.__qualname__, getattr(cls, "_fields", ())]
+
+
+_KINDS: list[tuple[Any, str, Any]] = [
+    ((tuple, list), "sequence", lambda it: [type(it).__name__, getattr(it, "_fields", ()), *it]),
+    (dict, "mapping", lambda it: [x for pair in it.items() for x in pair]),
+    ((set, frozenset), "set", lambda it: sorted(map(repr, it))),
+    (np.ndarray, "array", _array),
+    (np.ufunc, "ufunc", lambda it: [it.__name__, it.types]),
+    (enum.Enum, "enum", lambda it: [type(it), it.name]),
+    (Dispatcher, "dispatcher", _dispatcher),
+    (DUFunc, "dufunc", _vectorized),
+    (GUFunc, "gufunc", _generalized),
+    (pytypes.FunctionType, "function", _function),
+    (pytypes.CodeType, "code", _code),
+    (pytypes.ModuleType, "module", _module),
+    (pytypes.BuiltinFunctionType, "builtin", lambda it: [it.__module__, it.__qualname__]),
+    (types.Type, "type", lambda it: _type(it)),
+    (type, "class", _class),
+]
+
+#: Types whose name says all about them. Others (of a function, of a class) name an address.
+_TYPES = (
+    types.Number, types.Boolean, types.NoneType, types.Omitted, types.UnicodeType, types.Literal,
+    types.NumberClass, types.DType, types.Record, types.NestedArray, types.UnicodeCharSeq,
+    types.EnumMember,
+)  # fmt: skip
+
+
+def _type(ty: types.Type) -> list[Any]:
+    if isinstance(ty, types.Dispatcher):
+        return [ty.dispatcher]
+    inner = [getattr(ty, name, None) for name in ("dtype", "item_type", "key_type", "value_type")]
+    if isinstance(ty, types.BaseTuple):
+        return [type(ty).__name__, getattr(ty, "instance_class", None), *ty]
+    if isinstance(ty, (types.Array, types.List, types.ListType, types.DictType)):
+        return [type(ty).__name__, str(ty), *(it for it in inner if it is not None)]
+    if isinstance(ty, types.Optional):
+        return ["optional", ty.type]
+    if isinstance(ty, _TYPES):
+        return [str(ty)]
+    raise Unknown(f"the type {ty}")
