@@ -28,8 +28,8 @@ def run(code: str, cache: str | None = None) -> Any:
     """What a new Python prints, with what others compiled in the directory `cache`, or nothing."""
     with tempfile.TemporaryDirectory() as empty:
         done = subprocess.run(
-            [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True,
-            env={**os.environ, "DUALGRAD_CACHE_DIR": cache or empty}, capture_output=True, text=True,
+            [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True, text=True,
+            env={**os.environ, "DUALGRAD_CACHE_DIR": cache or empty}, capture_output=True,
         )  # fmt: skip
     return json.loads(done.stdout or "null")
 

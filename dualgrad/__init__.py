@@ -5,11 +5,14 @@ from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,
     grad,
+    hessian,
+    hvp,
     jacobian,
     jvp,
     value_and_derivative,
     value_and_grad,
     value_and_jacobian,
+    value_grad_and_hessian,
 )
 
 __version__ = "0.1.0"
@@ -20,9 +23,12 @@ __all__ = [
     "clear_cache",
     "derivative",
     "grad",
+    "hessian",
+    "hvp",
     "jacobian",
     "jvp",
     "value_and_derivative",
     "value_and_grad",
     "value_and_jacobian",
+    "value_grad_and_hessian",
 ]

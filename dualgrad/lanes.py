@@ -131,16 +131,33 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
     """`u * factor`, but a lane that is zero stays zero even if the factor is inf or nan."""
     if u is None:
         return None
-    scaled = scale(context, builder, ty, u, factor)
     if ty.in_vector:
         nothing = zero(context, ty)
+        scaled = scale(context, builder, ty, u, factor)
         return builder.select(builder.fcmp_ordered("==", u, nothing), nothing, scaled)
-    result = scaled
-    for k in range(ty.n):
-        lane, product = (get(context, builder, ty, it, k) for it in (u, scaled))
-        kept = builder.select(is_zero(context, builder, ty.base, lane), lane, product)
-        result = put(context, builder, ty, result, k, kept)
-    return result
+    return _lane_by_lane(
+        context, builder, ty, lambda a: _strong_product(context, builder, ty.base, a, factor), u
+    )
+
+
+def _strong_product(context: Any, builder: Any, ty: types.Type, x: Any, factor: Any) -> Any:
+    """`x * factor`, but zero where `x` is zero: in its value, or in a tangent of its own."""
+    if isinstance(ty, types.Float):
+        nothing = x.type(0)
+        return builder.select(
+            builder.fcmp_ordered("==", x, nothing), nothing, builder.fmul(x, factor)
+        )
+    (value, u), (by, v) = (
+        [builder.extract_value(it, part) for part in range(2)] for it in (x, factor)
+    )
+    product = _strong_product(context, builder, ty.base, value, by)
+    first = strong_scale(context, builder, ty.lanes, u, by)
+    second = scale(context, builder, ty.lanes, v, value)
+    second = builder.select(
+        is_zero(context, builder, ty.base, value), zero(context, ty.lanes), second
+    )
+    result = builder.insert_value(ir.Constant(x.type, ir.Undefined), product, 0)
+    return builder.insert_value(result, add(context, builder, ty.lanes, first, second), 1)
 
 
 def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:

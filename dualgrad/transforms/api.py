@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from dualgrad.compile.frontend import as_dispatcher
-from dualgrad.transforms.plans import ColumnsPlan, JvpPlan
+from dualgrad.transforms.plans import ColumnsPlan, HessianPlan, HvpPlan, JvpPlan
 from dualgrad.transforms.transform import Transform, transform
 
 Chunk = int | Literal["auto"]
@@ -209,9 +209,7 @@ def value_and_jacobian(
     return _columns("jacobian", f, argnums, chunk, out_argnum, cache, with_value=True)
 
 
-def jvp(
-    f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = True
-) -> Transform:
+def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = True) -> Transform:
     """Value, and product of the Jacobian with a vector: the directional derivative.
 
     Parameters
@@ -251,11 +249,128 @@ def jvp(
     """
     function = _function(f)
     plan = JvpPlan(function, _parameters(function), _out_argnum(out_argnum, function))
-    names = ("primals", "tangents")
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names
-    ]
-    return transform(plan, None, inspect.Signature(parameters), bool(cache))
+    return transform(plan, None, _signature_of("primals", "tangents"), bool(cache))
+
+
+def hessian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None, cache: bool = True,
+) -> Transform:  # fmt: skip
+    """Second derivatives of a function: the Hessian of a number, or of each item of an array.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result `y` is a number, an array, or a tuple of them.
+    argnums : int or tuple of int
+        Which argument to differentiate by; for a tuple the result is a tuple of tuples, of the
+        derivatives by each pair of arguments.
+    chunk : int or "auto"
+        How many rows one sweep computes.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
+
+    Returns
+    -------
+    Transform
+        A function of the arguments of `f` whose result has shape ``y.shape + x.shape + x.shape``.
+        With ``out=`` it writes into an array of that shape, and returns it.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        As for `jacobian`.
+
+    Notes
+    -----
+    Forward mode over forward mode, several rows and columns at a time, on and below the diagonal
+    only: each pair of mixed derivatives is computed once. Griewank and Walther, *Evaluating
+    Derivatives*, 2nd ed., SIAM 2008, chapter 13 has the alternatives.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x):
+    ...     return x[0]**2 * x[1] + x[1]**3
+    >>> dg.hessian(f)(np.array([1.0, 2.0]))
+    array([[ 4.,  2.],
+           [ 2., 12.]])
+    """
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, with_value=False)
+
+
+def value_grad_and_hessian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
+    out_argnum: int | None = None, cache: bool = True,
+) -> Transform:  # fmt: skip
+    """`hessian` with value and gradient from the same sweeps: ``(y, gradient, hessian)``.
+
+    With ``out=`` it takes a pair of arrays, for gradient and Hessian.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> dg.value_grad_and_hessian(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))
+    (6.0, array([3., 2.]), array([[0., 1.],
+           [1., 0.]]))
+    """
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, with_value=True)
+
+
+def hvp(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto", cache: bool = True
+) -> Transform:
+    """Product of the Hessian of a function that returns a number with a vector.
+
+    It costs about two gradients, whatever the number of inputs; the Hessian is not formed.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result is a number.
+    argnums : int or tuple of int
+        Whose gradient is differentiated in the direction of the tangents; a tuple gives a tuple.
+    chunk : int or "auto"
+        How many rows one sweep computes.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
+
+    Returns
+    -------
+    Transform
+        A function of two tuples, `primals` and `tangents`, as `jvp` takes them, whose result has
+        the shape of the argument `x`. With ``out=`` it writes into an array of that shape.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a derivative rule.
+    TypeError, ValueError
+        As for `jvp`.
+
+    Notes
+    -----
+    The derivative of ``grad(f)(x + t v)`` by t: Pearlmutter, *Fast Exact Multiplication by the
+    Hessian*, Neural Computation 6(1), 1994.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x):
+    ...     return x[0]**2 * x[1] + x[1]**3
+    >>> dg.hvp(f)((np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([4., 2.])
+    """
+    function = _function(f)
+    numbers, one = _argnums(argnums, function)
+    plan = HvpPlan(function, _parameters(function), None, argnums=numbers, one_argument=one)
+    return transform(
+        plan, _chunk(chunk), _signature_of("primals", "tangents", out=None), bool(cache)
+    )
 
 
 # ----------------------------------------------------------------------------- what they check
@@ -265,14 +380,12 @@ def _columns(
     name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, with_value: bool
 ) -> Transform:
     function = _function(f)
-    one = not isinstance(argnums, tuple)
-    numbers = tuple(_argnum(k, function, "argnums") for k in ((argnums,) if one else argnums))
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise ValueError(f"argnums: one or more different arguments are expected, not {argnums!r}")
+    numbers, one = _argnums(argnums, function)
     out = _out_argnum(out_argnum, function)
     if out in numbers:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
-    plan = ColumnsPlan(function, _parameters(function), name, numbers, one, out, with_value)
+    kind = HessianPlan if name == "hessian" else ColumnsPlan
+    plan = kind(function, _parameters(function), name, numbers, one, out, with_value)
     signature = _signature(function)
     params = [signature.parameters[name] for name in plan.params]
     params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
@@ -295,6 +408,25 @@ def _parameters(function: Any) -> tuple[str, ...]:
     return tuple(
         name for name in _signature(function).parameters if not (is_transform and name == "out")
     )
+
+
+def _signature_of(*names: str, **defaults: Any) -> inspect.Signature:
+    parameters = [(name, inspect.Parameter.empty) for name in names]
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+            for name, default in [*parameters, *defaults.items()]
+        ]
+    )
+
+
+def _argnums(argnums: Any, function: Any) -> tuple[tuple[int, ...], bool]:
+    """The numbers of the arguments to differentiate by, and whether just one was named."""
+    one = not isinstance(argnums, tuple)
+    numbers = tuple(_argnum(k, function, "argnums") for k in ((argnums,) if one else argnums))
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise ValueError(f"argnums: one or more different arguments are expected, not {argnums!r}")
+    return numbers, one
 
 
 def _argnum(k: Any, function: Any, name: str) -> int:

@@ -25,6 +25,10 @@ def differentiable(ty: types.Type, name: str) -> types.Type:
     )
 
 
+#: For functions that return numbers, and what to use for others.
+_INSTEAD = {"grad": "dg.jacobian", "hvp": "dg.jvp of dg.jacobian"}
+
+
 def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> None:
     """Refuse a kind of result that a transform is not for."""
     if isinstance(result, types.NoneType):
@@ -45,10 +49,10 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
                 "imaginary parts instead"
             )
     scalar = isinstance(result, (types.Number, types.Boolean))
-    if name == "grad" and not scalar:
+    if name in _INSTEAD and not scalar:
         raise TypeError(
-            f"dg.grad: the function must return a number, and returns {readable(str(result))}; "
-            "use dg.jacobian"
+            f"dg.{name}: the function must return a number, and returns "
+            f"{readable(str(result))}; use {_INSTEAD[name]}"
         )
     if name == "jacobian" and scalar:
         raise TypeError(
@@ -56,13 +60,13 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
         )
 
 
-def check_out(ty: types.Type, dtype: types.Type, ndim: int) -> None:
+def check_out(ty: types.Type, dtype: types.Type, ndim: int, shape: str) -> None:
     """Refuse an `out` that cannot take the result."""
     if not isinstance(ty, types.Array):
         raise TypeError(f"out: an array of {dtype} is expected, not {ty}")
     if ty.dtype != dtype:
         raise TypeError(f"out: its dtype must be that of the result, {dtype}, not {ty.dtype}")
     if ty.ndim != ndim:
-        raise ValueError(f"out: it must have {ndim} dimensions, y.ndim + x.ndim, not {ty.ndim}")
+        raise ValueError(f"out: it must have {ndim} dimensions, those of {shape}, not {ty.ndim}")
     if not ty.mutable:
         raise TypeError("out: the array is read-only")

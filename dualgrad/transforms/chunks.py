@@ -18,6 +18,8 @@ SMALL = 8
 #: A matrix product wants many lanes too: they are the columns of its GEMM. Factorisations do not:
 #: with 64 lanes an active 100 x 100 matrix leaves the cache, at fourteen times the time.
 LARGE, LARGE_IF_COSTLY = 32, 64
+#: Rows and columns of a Hessian in a sweep.
+ROWS, COLUMNS = 16, 4
 #: Share of costly calls among all operations from which the second is better.
 COSTLY_SHARE = 0.05
 
@@ -34,6 +36,23 @@ def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int,
         return (len(argnums),)
     costly, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
     return (LARGE_IF_COSTLY if costly > COSTLY_SHARE * total else LARGE), SMALL
+
+
+def rows(function: Any, argnums: tuple[int, ...], arg_types: Any, n: int | None) -> int:
+    """The number of lanes that carry rows in a sweep for second derivatives."""
+    if n is not None:
+        return n
+    if not any(isinstance(arg_types[k], types.Array) for k in argnums):
+        return len(argnums)
+    return ROWS
+
+
+def block(
+    function: Any, argnums: tuple[int, ...], arg_types: Any, n: int | None
+) -> tuple[int, int]:
+    """How many rows and columns of a Hessian a sweep computes."""
+    count = rows(function, argnums, arg_types, n)
+    return count, min(count, COLUMNS)
 
 
 def _operations(

@@ -6,14 +6,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from numba.core import types
-
 from dualgrad.transforms import chunks
-from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.plans import ColumnsPlan
+from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
-
-WRONG_SHAPE = "out: its shape must be that of the result, y.shape + x.shape"
 
 
 def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
@@ -48,12 +44,13 @@ class Columns(Sweep):
     """Seed a chunk of columns, sweep, copy the lanes to where the columns are.
 
     Further variables: ``o`` the first column of an argument, ``c`` the chunk's start among its
-    columns, ``r`` a result and ``h`` its items, if they are not in a row.
+    columns; and those of `Result`.
     """
 
     def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
         self.out = out
-        super().__init__(plan, arg_types, plan.argnums, n)
+        super().__init__(plan, arg_types, plan.argnums, (n,))
+        self.n = n
 
     def sweep(self) -> Iterator[str]:
         cells = [(o, it) for o in self.outputs for it in self.inputs]
@@ -112,81 +109,39 @@ class Columns(Sweep):
     def allocate(self, arrays: bool) -> Iterator[str]:
         """Make the results, for outputs that are arrays in the first sweep, which knows shapes."""
         for o in self.outputs:
-            if o.is_array != arrays:
-                continue
-            if self.plan.with_value and arrays:
-                yield from self.value(o)
-            for it in self.inputs:
-                yield from self._cell(o, it)
+            if o.is_array == arrays:
+                if self.plan.with_value and arrays:
+                    yield from self.value(o)
+                for it in self.inputs:
+                    yield from self._result(o, it).allocate(self)
 
-    def _cell(self, o: Output, it: Input) -> Iterator[str]:
-        """Allocate the derivative of one output by one input, or take `out` for it."""
-        cell = f"{o.i}_{it.k}"
-        dtype = self.names[f"R{cell}"] = o.item.base if o.active else it.dual.base
-        arrays: list[tuple[str, Any]] = [(f"y{o.i}{self.tag}", o), (f"a{it.k}", it)]
-        shape = " + ".join(f"{name}.shape" for name, part in arrays if part.is_array)
-        out = self._out(o, it)
-        if out is None and not shape:
-            yield f"r{cell} = R{cell}(0.0)"
-            return
-        if out is None:
-            yield f"r{cell} = np.{'empty' if o.active else 'zeros'}({shape}, R{cell})"
-        else:
-            check_out(out[1], dtype, sum(part.type.ndim for _, part in arrays if part.is_array))
-            yield f"r{cell} = {out[0]}"
-            yield f"if r{cell}.shape != {shape or '()'}:"
-            yield f"    raise ValueError({WRONG_SHAPE!r})"
-            if not o.active:
-                yield f"r{cell}[...] = 0.0"
-        if not self._is_contiguous(o, it):
-            yield f"h{cell} = r{cell}.flat"
-
-    def _out(self, o: Output, it: Input) -> tuple[str, types.Type] | None:
-        """The part of `out` that belongs to one output and one input."""
-        expression, ty = "out", self.out
-        if isinstance(ty, (types.NoneType, types.Omitted)):
-            return None
-        wrapped = [(o.i, self.one_output)]
-        wrapped += [(self.plan.argnums.index(it.k), self.plan.one_argument)]
-        for index, alone in wrapped:
-            if not alone:
-                if not isinstance(ty, types.BaseTuple) or index >= len(ty):
-                    raise TypeError("out: expected is a tuple of arrays, nested like the result")
-                expression, ty = f"{expression}[{index}]", ty[index]
-        return expression, ty
-
-    def _is_contiguous(self, o: Output, it: Input) -> bool:
-        out = self._out(o, it)
-        return out is None or out[1].layout == "C"
+    def _result(self, o: Output, it: Input) -> Result:
+        plan = self.plan
+        places = [(o.i, self.one_output), (plan.argnums.index(it.k), plan.one_argument)]
+        return Result(o, (it,), part_of_out(self.out, places))
 
     def _read(self, o: Output, it: Input) -> Iterator[str]:
         """Copy the lanes of one output to the columns of one input."""
         if not o.active:
             return
-        cell, k, tag = f"{o.i}_{it.k}", it.k, self.tag
+        r, k, tag, n = self._result(o, it), it.k, self.tag, self.n
         item = f"item_at(g{o.i}{tag}, m)" if o.is_array else f"y{o.i}{tag}"
         loop = [f"for m in range(y{o.i}{tag}.size):"] if o.is_array else []
-        contiguous = self._is_contiguous(o, it)
         if not it.is_array:
             yield f"q = o{k} - start"
-            yield f"if 0 <= q < {self.n}:"
-            at = "m" if o.is_array else "0"
-            if not o.is_array and self._out(o, it) is None:
-                body = [f"r{cell} = lane({item}, q)"]
-            elif contiguous:
-                body = [f"store_at(r{cell}, {at}, lane({item}, q))"]
-            else:
-                body = [f"h{cell}[{at}] = lane({item}, q)"]
+            yield f"if 0 <= q < {n}:"
+            body = [r.store("m" if o.is_array else "0", f"lane({item}, q)")]
         else:
             row = f"m * a{k}.size + c" if o.is_array else "c"
             yield f"c = start - o{k}"
             yield "first = max(0, -c)"
-            yield f"stop = min({self.n}, a{k}.size - c)"
+            yield f"stop = min({n}, a{k}.size - c)"
             yield "if first < stop:"
-            if contiguous:
-                body = [f"store_lanes(r{cell}, {row} + first, {item}, first, stop)"]
+            if r.contiguous:
+                body = [f"store_lanes(r{r.name}, {row} + first, {item}, first, stop)"]
             else:
-                body = ["for q in range(first, stop):", f"    h{cell}[{row} + q] = lane({item}, q)"]
+                store = r.store(f"{row} + q", f"lane({item}, q)")
+                body = ["for q in range(first, stop):", f"    {store}"]
         yield from indented([*loop, *(indented(body) if loop else body)])
 
     def result(self) -> str:

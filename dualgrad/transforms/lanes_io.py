@@ -50,6 +50,44 @@ def set_seed(typingctx: Any, duals: Any, i: Any, k: Any, number: Any) -> Any:
     return types.void(duals, types.intp, types.intp, number), codegen
 
 
+def _part(context: Any, builder: Any, ty: Any, array: Any, m: Any, j: Any, i: Any) -> Any:
+    """A pointer to part `i` of part `j` of an item: a dual of duals is a matrix in memory.
+
+    Part 0 is the value, part 1 the first lane. `ty` is the type of a contiguous array.
+    """
+    outer, inner = ty.dtype, ty.dtype.base
+    data = context.make_array(ty)(context, builder, array).data
+    numbers = builder.bitcast(data, context.get_data_type(inner.base).as_pointer())
+    row = builder.add(builder.mul(m, m.type(1 + outer.n)), j)
+    return builder.gep(numbers, [builder.add(builder.mul(row, m.type(1 + inner.n)), i)])
+
+
+@intrinsic
+def set_inner_seed(typingctx: Any, duals: Any, m: Any, k: Any, number: Any) -> Any:
+    """Set lane `k` of the value of the `m`-th dual of duals, in memory order, to a number."""
+    base = duals.dtype.base.base
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, index, lane_, value = args
+        lane_ = builder.add(lane_, lane_.type(1))
+        pointer = _part(context, builder, duals, array, index, index.type(0), lane_)
+        context.pack_value(builder, base, context.cast(builder, value, number, base), pointer)
+        return context.get_dummy_value()
+
+    return types.void(duals, types.intp, types.intp, number), codegen
+
+
+@intrinsic
+def second_at(typingctx: Any, duals: Any, m: Any, j: Any, i: Any) -> Any:
+    """Part `i` of part `j` of the `m`-th dual of duals: a number; part 0 is the value."""
+    base = duals.dtype.base.base
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.unpack_value(builder, base, _part(context, builder, duals, *args))
+
+    return base(duals, types.intp, types.intp, types.intp), codegen
+
+
 @intrinsic
 def with_tangent(typingctx: Any, x: Any, t: Any, dual: Any) -> Any:
     """The number `x` as a dual of one lane, which is `t`."""

@@ -31,6 +31,17 @@ class ColumnsPlan:
         return kernel(self, arg_types, n)
 
 
+class HessianPlan(ColumnsPlan):
+    """Second derivatives: `hessian` and `value_grad_and_hessian`."""
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types and `n` rows as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms.second import hessian_kernel
+
+        return hessian_kernel(self, arg_types, n)
+
+
 @dataclass(frozen=True)
 class JvpPlan:
     """A Jacobian-vector product; which arguments take part, the types of the tangents say."""
@@ -52,3 +63,19 @@ class JvpPlan:
         from dualgrad.transforms.pushforward import kernel
 
         return kernel(self, arg_types)
+
+
+@dataclass(frozen=True)
+class HvpPlan(JvpPlan):
+    """A product of the Hessian with a vector."""
+
+    argnums: tuple[int, ...] = (0,)
+    one_argument: bool = True
+    name: str = "hvp"
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types and `n` rows as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms.second import hvp_kernel
+
+        return hvp_kernel(self, arg_types, n)

@@ -83,14 +83,18 @@ NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
         as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
-        lanes_io.item_at, lanes_io.lane, lanes_io.present, lanes_io.seeded, lanes_io.set_seed,
-        lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
+        lanes_io.item_at, lanes_io.lane, lanes_io.present, lanes_io.second_at, lanes_io.seeded,
+        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.store_at, lanes_io.store_lanes,
+        lanes_io.with_tangent,
     )
 }  # fmt: skip
 
 
 class Sweep:
-    """How `f` is called with duals of `n` lanes, and what comes out.
+    """How `f` is called with duals, and what comes out.
+
+    `lanes` are the numbers of lanes of the levels that the sweep adds, the innermost first: one
+    for first derivatives, two for second.
 
     Variables of a kernel are named by a letter and the number of an argument or output: ``a``
     argument, ``v`` value of an output; and, with the number of lanes behind, as a kernel may
@@ -102,10 +106,10 @@ class Sweep:
         plan: Any,
         arg_types: list[types.Type],
         argnums: tuple[int, ...],
-        n: int,
+        lanes: tuple[int, ...],
     ) -> None:
-        self.plan, self.types, self.n = plan, arg_types, n
-        self.tag = f"_{n}"
+        self.plan, self.types, self.lanes = plan, arg_types, lanes
+        self.tag = "_" + "x".join(map(str, lanes))
         self.names: dict[str, Any] = {}
         outer = join([dual for ty in arg_types for dual in duals_in(ty)])
         self.inputs = [self._input(k, outer) for k in argnums]
@@ -119,7 +123,9 @@ class Sweep:
 
     def _input(self, k: int, outer: DualType | None) -> Input:
         base = differentiable(self.types[k], self.plan.params[k])
-        dual = DualType(base if outer is None else with_primal(outer, base), self.n)
+        dual: Any = base if outer is None else with_primal(outer, base)
+        for n in self.lanes:
+            dual = DualType(dual, n)
         self.names[f"D{k}{self.tag}"] = dual
         return Input(k, self.types[k], dual)
 
@@ -179,6 +185,18 @@ class Sweep:
             for i, (ty, maybe) in enumerate(zip(items, optional, strict=True))
         ]
 
+    def plain(self, dual: Any) -> Any:
+        """A dual type without the levels that the sweep has added."""
+        for _ in self.lanes:
+            dual = dual.base
+        return dual
+
+    def value_of(self, item: str) -> str:
+        """The expression for the value part of one."""
+        for _ in self.lanes:
+            item = f"value_of({item})"
+        return item
+
     # ----------------------------------------------------------------- lines of the source
 
     def run(self) -> Iterator[str]:
@@ -204,12 +222,13 @@ class Sweep:
         if not o.active:
             yield f"v{i} = y{i}{tag}{'.copy()' if o.is_array else ''}"
         elif not o.is_array:
-            yield f"v{i} = value_of(y{i}{tag})"
+            yield f"v{i} = {self.value_of(f'y{i}{tag}')}"
         else:
-            self.names[f"V{i}"] = o.item.base
+            self.names[f"V{i}"] = self.plain(o.item)
             yield f"v{i} = np.empty(y{i}{tag}.shape, V{i})"
             yield f"for m in range(v{i}.size):"
-            yield f"    store_at(v{i}, m, value_of(item_at(g{i}{tag}, m)))"
+            item = self.value_of(f"item_at(g{i}{tag}, m)")
+            yield f"    store_at(v{i}, m, {item})"
 
 
 def compiled(name: str, source: str, names: dict[str, Any]) -> Callable[..., Any]:

@@ -71,9 +71,7 @@ class Transform(DerivedDispatcher):
         )
 
 
-def transform(
-    plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool
-) -> Transform:
+def transform(plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool) -> Transform:
     """The transform of a plan: one and the same whenever it is asked for."""
     known = derived(plan.function, "transforms")
     key = plan, chunk, cache

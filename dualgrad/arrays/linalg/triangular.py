@@ -19,6 +19,7 @@ try:  # the integers of SciPy's BLAS
 except ImportError:  # Numba 0.67
     F_INT_nbtype = types.int32
 
+
 def _trsm(context: Any, builder: Any, dtype: Any) -> Any:
     """A pointer to `trsm`, looked up once for each compiled module."""
     address = ir.IntType(64) if context.address_size == 64 else ir.IntType(32)
@@ -27,9 +28,7 @@ def _trsm(context: Any, builder: Any, dtype: Any) -> Any:
     slot.initializer, slot.linkage = address(0), "internal"
     with builder.if_then(cgutils.is_null(builder, builder.load(slot)), likely=False):
         lookup_type = ir.FunctionType(address, [ir.IntType(32)])
-        lookup = cgutils.get_or_insert_function(
-            builder.module, lookup_type, ADDRESS_OF_TRSM
-        )
+        lookup = cgutils.get_or_insert_function(builder.module, lookup_type, ADDRESS_OF_TRSM)
         found = builder.call(lookup, [ir.IntType(32)(kind)])
         with builder.if_then(cgutils.is_null(builder, found), likely=False):
             context.call_conv.return_user_exc(
