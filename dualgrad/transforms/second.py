@@ -27,8 +27,7 @@ def hessian_kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
 def hvp_kernel(plan: HvpPlan, arg_types: Any, n: int | None) -> Any:
     """The kernel of `hvp` for these types."""
     primals, tangents, out = arg_types
-    rows = chunks.rows(plan.function, plan.argnums, list(primals), n)
-    sweep = _Hvp(plan, primals, tangents, out, rows)
+    sweep = _Hvp(plan, primals, tangents, out, n)
     return compiled(plan.name, sweep.source(), sweep.names)
 
 
@@ -209,8 +208,11 @@ class _Hessian(_Second):
 class _Hvp(_Second):
     """Rows of the Hessian times the direction that the tangents are."""
 
-    def __init__(self, plan: HvpPlan, primals: Any, tangents: Any, out: Any, rows: int) -> None:
+    def __init__(
+        self, plan: HvpPlan, primals: Any, tangents: Any, out: Any, n: int | None
+    ) -> None:
         self.moving, arg_types = tangents_of(plan, primals, tangents)
+        rows = chunks.rows(plan.function, plan.argnums, arg_types, n)
         self.out, self.tangents = out, list(tangents)
         super().__init__(plan, arg_types, tuple(sorted({*self.moving, *plan.argnums})), (rows, 1))
         for it in self.inputs:
