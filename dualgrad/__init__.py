@@ -13,6 +13,7 @@ from dualgrad.transforms.api import (
     value_and_grad,
     value_and_jacobian,
     value_grad_and_hessian,
+    vmap,
 )
 
 __version__ = "0.1.0"
@@ -31,4 +32,5 @@ __all__ = [
     "value_and_grad",
     "value_and_jacobian",
     "value_grad_and_hessian",
+    "vmap",
 ]

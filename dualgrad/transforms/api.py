@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from dualgrad.compile.frontend import as_dispatcher
-from dualgrad.transforms.plans import ColumnsPlan, HessianPlan, HvpPlan, JvpPlan
+from dualgrad.transforms.plans import ColumnsPlan, HessianPlan, HvpPlan, JvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform, transform
 
 Chunk = int | Literal["auto"]
@@ -59,12 +59,12 @@ def derivative(
     >>> dg.derivative(f, argnums=(0, 1))(2.0, 5.0)
     (60.0, 12.0)
     """
-    return _columns("derivative", f, argnums, "auto", out_argnum, cache, with_value=False)
+    return _columns("derivative", f, argnums, "auto", out_argnum, cache, False, with_value=False)
 
 
 def grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Gradient of a function that returns a number.
 
@@ -108,12 +108,12 @@ def grad(
     >>> dg.grad(f)(np.array([1.0, -2.0, 4.0]))
     array([ 1., -2.,  4.])
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, cache, with_value=False)
+    return _columns("grad", f, argnums, chunk, out_argnum, cache, parallel, with_value=False)
 
 
 def jacobian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Jacobian of a function that returns an array.
 
@@ -160,7 +160,7 @@ def jacobian(
     array([[6., 3.],
            [2., 8.]])
     """
-    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, with_value=False)
+    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, parallel, with_value=False)
 
 
 def value_and_derivative(
@@ -175,12 +175,12 @@ def value_and_derivative(
     >>> dg.value_and_derivative(lambda x: x**3)(2.0)
     (8.0, 12.0)
     """
-    return _columns("derivative", f, argnums, "auto", out_argnum, cache, with_value=True)
+    return _columns("derivative", f, argnums, "auto", out_argnum, cache, False, with_value=True)
 
 
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`grad` with the value from the same sweep: ``(y, gradient)``.
 
@@ -190,12 +190,12 @@ def value_and_grad(
     >>> dg.value_and_grad(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))
     (6.0, array([3., 2.]))
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, cache, with_value=True)
+    return _columns("grad", f, argnums, chunk, out_argnum, cache, parallel, with_value=True)
 
 
 def value_and_jacobian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`jacobian` with the value from the same sweep: ``(y, jacobian)``.
 
@@ -206,7 +206,7 @@ def value_and_jacobian(
     (array([4., 9.]), array([[4., 0.],
            [0., 6.]]))
     """
-    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, with_value=True)
+    return _columns("jacobian", f, argnums, chunk, out_argnum, cache, parallel, with_value=True)
 
 
 def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = True) -> Transform:
@@ -254,7 +254,7 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = T
 
 def hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Second derivatives of a function: the Hessian of a number, or of each item of an array.
 
@@ -300,12 +300,12 @@ def hessian(
     array([[ 4.,  2.],
            [ 2., 12.]])
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, with_value=False)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, parallel, with_value=False)
 
 
 def value_grad_and_hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`hessian` with value and gradient from the same sweeps: ``(y, gradient, hessian)``.
 
@@ -318,7 +318,7 @@ def value_grad_and_hessian(
     (6.0, array([3., 2.]), array([[0., 1.],
            [1., 0.]]))
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, with_value=True)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, parallel, with_value=True)
 
 
 def hvp(
@@ -373,19 +373,80 @@ def hvp(
     )
 
 
+def vmap(
+    g: Callable[..., Any], in_axes: Any = 0, *, parallel: bool = False, cache: bool = True
+) -> Transform:
+    """A function at many points: over an axis of its arguments, results stacked.
+
+    Parameters
+    ----------
+    g : callable
+        A transform, or a Python or `@njit` function; its result is a number, an array or a tuple
+        of them.
+    in_axes : int, None or tuple
+        Along which axis the points lie: one for all arguments, or a tuple with an entry for each.
+        None is for an argument that is the same at all points; for an argument that is a tuple,
+        an entry may be a tuple.
+    parallel : bool
+        Whether the points are spread over Numba's threads.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
+
+    Returns
+    -------
+    Transform
+        A function of the arguments of `g` whose result has one more axis, the first. With ``out=``
+        it writes into an array of that shape (or a tuple of such, nested like the result).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For `in_axes` that the arguments do not have, arguments of different lengths, and results
+        that are no numbers. Without any point the shape of a result that is an array at each is
+        not known; that raises too.
+
+    Notes
+    -----
+    A loop in native code. First derivatives of small functions are computed without an allocation
+    for each point, but for those that the function itself makes.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> def f(x, a):
+    ...     return a * x[0] * x[1]
+    >>> points = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> dg.vmap(dg.grad(f), in_axes=(0, None))(points, 10.0)
+    array([[20., 10.],
+           [40., 30.],
+           [60., 50.]])
+    """
+    function = _function(g)
+    plan = VmapPlan(function, _in_axes(in_axes), bool(parallel))
+    signature = _signature(function)
+    params = [it for name, it in signature.parameters.items() if name != "out"]
+    if any(it.kind is it.VAR_POSITIONAL for it in params):
+        raise TypeError("dg.vmap: a function with *args has no place for in_axes; name them")
+    params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
+    return transform(plan, None, signature.replace(parameters=params), bool(cache))
+
+
 # ----------------------------------------------------------------------------- what they check
 
 
 def _columns(
-    name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, with_value: bool
-) -> Transform:
+    name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, parallel: Any,
+    with_value: bool,
+) -> Transform:  # fmt: skip
     function = _function(f)
     numbers, one = _argnums(argnums, function)
     out = _out_argnum(out_argnum, function)
     if out in numbers:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
     kind = HessianPlan if name == "hessian" else ColumnsPlan
-    plan = kind(function, _parameters(function), name, numbers, one, out, with_value)
+    plan = kind(
+        function, _parameters(function), name, numbers, one, out, with_value, bool(parallel)
+    )
     signature = _signature(function)
     params = [signature.parameters[name] for name in plan.params]
     params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
@@ -418,6 +479,20 @@ def _signature_of(*names: str, **defaults: Any) -> inspect.Signature:
             for name, default in [*parameters, *defaults.items()]
         ]
     )
+
+
+def _in_axes(axes: Any) -> Any:
+    """The axes as nested tuples of numbers and None."""
+    if isinstance(axes, (tuple, list)):
+        return tuple(_in_axes(it) for it in axes)
+    if axes is None:
+        return None
+    try:
+        return operator.index(axes)
+    except TypeError:
+        raise TypeError(
+            f"dg.vmap: in_axes: an axis, None or a tuple of them is expected, not {axes!r}"
+        ) from None
 
 
 def _argnums(argnums: Any, function: Any) -> tuple[tuple[int, ...], bool]:

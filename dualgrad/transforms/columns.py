@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dualgrad.transforms import chunks
@@ -13,31 +13,48 @@ from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, 
 
 
 def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
-    """The kernel for these types as a Python function; with None the sizes of sweeps are ours."""
-    *types_of_f, out = arg_types
-    sizes = chunks.sizes(plan.function, plan.argnums, types_of_f) if n is None else (n,)
-    phases = [Columns(plan, list(types_of_f), out, size) for size in sizes]
+    """The kernel for these types as a Python function.
+
+    That of a part has two arguments more and computes the columns from `start` to `total` alone.
+    """
+    phases = phases_of(plan, arg_types[: len(arg_types) - 2 * plan.part], n)
     text = source(phases)  # which also says what names it uses
     names = {name: value for phase in phases for name, value in phase.names.items()}
     return compiled(plan.name, text, names)
 
 
+def phases_of(plan: ColumnsPlan, arg_types: Any, n: int | None) -> list[Columns]:
+    """The sweeps of a kernel for these types; with None their sizes are ours."""
+    *types_of_f, out = arg_types
+    sizes = chunks.sizes(plan.function, plan.argnums, types_of_f) if n is None else (n,)
+    return [Columns(plan, list(types_of_f), out, size) for size in sizes]
+
+
 def source(phases: list[Columns]) -> str:
-    """The kernel: sweeps of many lanes while there are columns for them, then of fewer.
+    """The source of the kernel."""
+    first = phases[0]
+    parameters = [*(f"a{k}" for k in range(len(first.types))), "out"]
+    body = [*first.offsets(), *first.allocate(arrays=False)]
+    if first.plan.part:
+        parameters += ["start", "total"]
+    else:
+        body += ["start = 0", "total = columns"]
+    body += ["begin = start", *sweeps(phases), f"return {first.result()}"]
+    return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
+
+
+def sweeps(phases: Sequence[Columns]) -> Iterator[str]:
+    """Sweeps of many lanes while there are columns for them, then of fewer.
 
     The first sweep also allocates the results, and there is one even if there is no column.
     """
-    first = phases[0]
-    parameters = ", ".join([*(f"a{k}" for k in range(len(first.types))), "out"])
-    body = [*first.offsets(), *first.allocate(arrays=False), "start = 0"]
     for phase, following in itertools.zip_longest(phases, phases[1:]):
         enough = "total - start > 0" if following is None else f"total - start > {following.n}"
         if following is None:
-            enough = f"{enough} or start == 0"
-        body += [f"if {enough}:", *indented([*phase.prepare(), f"while {enough}:"])]
-        body += indented(indented(phase.sweep()))
-    body.append(f"return {first.result()}")
-    return "\n".join([f"def kernel({parameters}):", *indented(body)])
+            enough = f"{enough} or start == begin"
+        yield f"if {enough}:"
+        yield from indented([*phase.prepare(), f"while {enough}:"])
+        yield from indented(indented(phase.sweep()))
 
 
 class Columns(Sweep):
@@ -46,6 +63,9 @@ class Columns(Sweep):
     Further variables: ``o`` the first column of an argument, ``c`` the chunk's start among its
     columns; and those of `Result`.
     """
+
+    #: In which sweep results are allocated that take their shapes from the output.
+    at_first = "start == begin"
 
     def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
         self.out = out
@@ -56,11 +76,9 @@ class Columns(Sweep):
         cells = [(o, it) for o in self.outputs for it in self.inputs]
         yield from self._seed()
         yield from self.run()
-        for o in self.outputs:
-            if self.plan.with_value and not o.is_array:
-                yield from self.value(o)
-        yield "if start == 0:"
+        yield f"if {self.at_first}:"
         yield from indented(["pass", *self.allocate(arrays=True)])
+        yield from self.values()
         for cell in cells:
             yield from self._read(*cell)
         yield from self._unseed()
@@ -74,7 +92,7 @@ class Columns(Sweep):
         for it in self.inputs:
             yield f"o{it.k} = {before}"
             before = f"o{it.k} + {it.size}"
-        yield f"total = {before}"
+        yield f"columns = {before}"
 
     def prepare(self) -> Iterator[str]:
         """Buffers of duals for the arguments that are arrays."""
@@ -85,20 +103,25 @@ class Columns(Sweep):
 
     def _seed(self) -> Iterator[str]:
         for it in self.inputs:
-            k, tag = it.k, self.tag
-            if not it.is_array:
-                yield f"d{k}{tag} = seeded(a{k}, o{k} - start, D{k}{tag})"
-                continue
-            if self.is_written(it):
-                yield f"copy_into(d{k}{tag}, a{k})"
-            yield from self._set_seeds(it, "1.0")
+            yield from self.seed(it)
+
+    def seed(self, it: Input) -> Iterator[str]:
+        """Make the duals of one argument for this sweep."""
+        k, tag = it.k, self.tag
+        if not it.is_array:
+            yield f"d{k}{tag} = seeded(a{k}, o{k} - start, D{k}{tag})"
+            return
+        if self.is_written(it):
+            yield f"copy_into(d{k}{tag}, a{k})"
+        yield from self.set_seeds(it, "1.0")
 
     def _unseed(self) -> Iterator[str]:
         for it in self.inputs:
             if it.is_array and not self.is_written(it):
-                yield from self._set_seeds(it, "0.0")
+                yield from self.set_seeds(it, "0.0")
 
-    def _set_seeds(self, it: Input, value: str) -> Iterator[str]:
+    def set_seeds(self, it: Input, value: str) -> Iterator[str]:
+        """Set those lanes of an argument that are the columns of this sweep."""
         k = it.k
         yield f"c{k} = start - o{k}"
         yield f"for i in range(max(c{k}, 0), min(c{k} + {self.n}, a{k}.size)):"
@@ -115,10 +138,19 @@ class Columns(Sweep):
                 for it in self.inputs:
                     yield from self._result(o, it).allocate(self)
 
+    def values(self) -> Iterator[str]:
+        """Keep the values of outputs that are numbers; arrays were kept by `allocate`."""
+        for o in self.outputs:
+            if self.plan.with_value and not o.is_array:
+                yield from self.value(o)
+
     def _result(self, o: Output, it: Input) -> Result:
+        return Result(o, (it,), part_of_out(self.out, self.places(o, it)), boxed=self.plan.part)
+
+    def places(self, o: Output, it: Input) -> list[tuple[int, bool]]:
+        """Where the derivative of an output by an input is in the nested result."""
         plan = self.plan
-        places = [(o.i, self.one_output), (plan.argnums.index(it.k), plan.one_argument)]
-        return Result(o, (it,), part_of_out(self.out, places))
+        return [(o.i, self.one_output), (plan.argnums.index(it.k), plan.one_argument)]
 
     def _read(self, o: Output, it: Input) -> Iterator[str]:
         """Copy the lanes of one output to the columns of one input."""
@@ -127,12 +159,13 @@ class Columns(Sweep):
         r, k, tag, n = self._result(o, it), it.k, self.tag, self.n
         item = f"item_at(g{o.i}{tag}, m)" if o.is_array else f"y{o.i}{tag}"
         loop = [f"for m in range(y{o.i}{tag}.size):"] if o.is_array else []
+        before = f"{r.start(self)} + " if r.points else ""
         if not it.is_array:
             yield f"q = o{k} - start"
             yield f"if 0 <= q < {n}:"
-            body = [r.store("m" if o.is_array else "0", f"lane({item}, q)")]
+            body = [r.store(f"{before}{'m' if o.is_array else '0'}", f"lane({item}, q)")]
         else:
-            row = f"m * a{k}.size + c" if o.is_array else "c"
+            row = f"{before}m * a{k}.size + c" if o.is_array else f"{before}c"
             yield f"c = start - o{k}"
             yield "first = max(0, -c)"
             yield f"stop = min({n}, a{k}.size - c)"
@@ -145,11 +178,15 @@ class Columns(Sweep):
         yield from indented([*loop, *(indented(body) if loop else body)])
 
     def result(self) -> str:
-        plan = self.plan
+        """The nested result."""
+        derivatives = self.result_of(lambda o, it: f"r{o.i}_{it.k}")
+        values = tupled([f"v{o.i}" for o in self.outputs], self.one_output)
+        return f"{values}, {derivatives}" if self.plan.with_value else derivatives
+
+    def result_of(self, derivative: Callable[[Output, Input], str]) -> str:
+        """The derivatives as they are nested."""
         rows = [
-            tupled([f"r{o.i}_{it.k}" for it in self.inputs], plan.one_argument)
+            tupled([derivative(o, it) for it in self.inputs], self.plan.one_argument)
             for o in self.outputs
         ]
-        derivative = tupled(rows, self.one_output)
-        values = tupled([f"v{o.i}" for o in self.outputs], self.one_output)
-        return f"{values}, {derivative}" if plan.with_value else derivative
+        return tupled(rows, self.one_output)

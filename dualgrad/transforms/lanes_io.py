@@ -199,6 +199,17 @@ def store_lanes(typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop:
 @intrinsic
 def copy_lane(typingctx: Any, duals: Any, tangents: Any) -> Any:
     """Write an array of numbers into the one lane of an array of duals of the same shape."""
+    return _into_part(duals, tangents, 1)
+
+
+@intrinsic
+def set_values(typingctx: Any, duals: Any, values: Any) -> Any:
+    """Write an array of numbers into the value parts of an array of duals of the same shape."""
+    return _into_part(duals, values, 0)
+
+
+def _into_part(duals: Any, tangents: Any, part: int) -> Any:
+    """Copy numbers into the value (part 0) or a lane of each dual of an array."""
     dual = duals.dtype
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -223,7 +234,7 @@ def copy_lane(typingctx: Any, duals: Any, tangents: Any) -> Any:
             )
             tangent = arrayobj.load_item(context, builder, tangents, at)
             tangent = context.cast(builder, tangent, tangents.dtype, dual.base)
-            slot = builder.gep(builder.bitcast(to, base), [ir.IntType(32)(1)])
+            slot = builder.gep(builder.bitcast(to, base), [ir.IntType(32)(part)])
             context.pack_value(builder, dual.base, tangent, slot)
         return context.get_dummy_value()
 

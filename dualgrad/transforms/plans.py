@@ -7,8 +7,10 @@ as Numba too imports most of itself when it first compiles.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from numba.core import types
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,23 @@ class ColumnsPlan:
     one_argument: bool  # argnums was a number: results are not wrapped in a tuple
     out_argnum: int | None
     with_value: bool
+    parallel: bool = False
+    part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
+
+    def as_part(self) -> ColumnsPlan:
+        """The plan of a part."""
+        return replace(self, parallel=False, part=True)
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types and `n` lanes as a Python function."""
         from dualgrad import arrays  # noqa: F401  (registers with Numba)
-        from dualgrad.transforms.columns import kernel
+        from dualgrad.transforms import columns, parallel
 
-        return kernel(self, arg_types, n)
+        is_array = [isinstance(arg_types[k], types.Array) for k in self.argnums]
+        absent = isinstance(arg_types[-1], (types.NoneType, types.Omitted))
+        # Numba's threads take arrays without axes, as `out` may then have, for numbers
+        spread = self.parallel and (any(is_array) if absent else all(is_array))
+        return (parallel.columns_kernel if spread else columns.kernel)(self, arg_types, n)
 
 
 class HessianPlan(ColumnsPlan):
@@ -50,6 +62,7 @@ class JvpPlan:
     params: tuple[str, ...]  # the names of its parameters
     out_argnum: int | None
     name: str = "jvp"
+    parallel: bool = False
 
     @property
     def defaults(self) -> list[Any]:
@@ -79,3 +92,38 @@ class HvpPlan(JvpPlan):
         from dualgrad.transforms.second import hvp_kernel
 
         return hvp_kernel(self, arg_types, n)
+
+
+@dataclass(frozen=True)
+class VmapPlan:
+    """A function or transform at many points."""
+
+    function: Any  # the dispatcher of what is mapped
+    in_axes: Any  # an axis, None, or a tuple with an entry for each argument
+    parallel: bool = False
+    part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
+    name: str = "vmap"
+
+    def as_part(self) -> VmapPlan:
+        """The plan of a part."""
+        return replace(self, parallel=False, part=True)
+
+    def axes_of(self, count: int) -> tuple[Any, ...]:
+        """The axes of each of so many arguments."""
+        if not isinstance(self.in_axes, tuple):
+            return (self.in_axes,) * count
+        if len(self.in_axes) > count:
+            raise ValueError(
+                f"dg.vmap: in_axes has {len(self.in_axes)} entries for {count} arguments"
+            )
+        return self.in_axes + (None,) * (count - len(self.in_axes))
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms import batch, batch_columns, parallel
+
+        if self.parallel:
+            return parallel.points_kernel(self, arg_types, n)
+        first = type(getattr(self.function, "plan", None)) is ColumnsPlan
+        return (batch_columns if first else batch).kernel(self, arg_types)

@@ -208,9 +208,7 @@ class _Hessian(_Second):
 class _Hvp(_Second):
     """Rows of the Hessian times the direction that the tangents are."""
 
-    def __init__(
-        self, plan: HvpPlan, primals: Any, tangents: Any, out: Any, n: int | None
-    ) -> None:
+    def __init__(self, plan: HvpPlan, primals: Any, tangents: Any, out: Any, n: int | None) -> None:
         self.moving, arg_types = tangents_of(plan, primals, tangents)
         rows = chunks.rows(plan.function, plan.argnums, arg_types, n)
         self.out, self.tangents = out, list(tangents)

@@ -84,8 +84,8 @@ NAMES: dict[str, Any] = {"np": np} | {
     for function in (
         as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
         lanes_io.item_at, lanes_io.lane, lanes_io.present, lanes_io.second_at, lanes_io.seeded,
-        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.store_at, lanes_io.store_lanes,
-        lanes_io.with_tangent,
+        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
+        lanes_io.store_lanes, lanes_io.with_tangent,
     )
 }  # fmt: skip
 
@@ -243,6 +243,13 @@ def compiled(name: str, source: str, names: dict[str, Any]) -> Callable[..., Any
 def tupled(items: list[str], alone: bool) -> str:
     """The source of a tuple, or of its one item alone."""
     return items[0] if alone else f"({', '.join(items)},)"
+
+
+def nested(ty: types.Type, items: Iterator[str]) -> str:
+    """The source of a nested tuple of a type, or of its one item alone."""
+    if isinstance(ty, types.BaseTuple):
+        return tupled([nested(item, items) for item in ty], False)
+    return next(items)
 
 
 def indented(lines: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from numba.core.dispatcher import _FunctionCompiler
@@ -29,7 +30,8 @@ class Transform(DerivedDispatcher):
         self.plan, self.chunk, self.signature, self.cache = plan, chunk, signature, cache
         # Duals have no Python wrapper, so a kernel that is called with them can have none either.
         wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
-        super().__init__(_stub(plan, signature), {}, {"nopython": True, "nogil": True, **wrapped})
+        options = {"nopython": True, "nogil": True, "parallel": plan.parallel, **wrapped}
+        super().__init__(_stub(plan, signature), {}, options)
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
         if cache and not inner:
@@ -44,7 +46,8 @@ class Transform(DerivedDispatcher):
     def for_duals(self) -> Transform:
         """The transform as functions of duals call it, one level of duals deeper."""
         if self._inner is None:
-            self._inner = Transform(self.plan, self.chunk, self.signature, False, inner=True)
+            plan = replace(self.plan, parallel=False)
+            self._inner = Transform(plan, self.chunk, self.signature, False, inner=True)
         return self._inner
 
     def fingerprint_parts(self) -> tuple[Any, ...]:

@@ -1,0 +1,137 @@
+"""The kernel of `vmap` over first derivatives: one set of buffers serves all points.
+
+A point is a small problem, so what is done once for all counts: the buffers of duals are allocated
+once, and where one sweep has room for all columns the seeds are set once too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dualgrad.transforms import chunks
+from dualgrad.transforms.batch import NO_POINTS, Mapped, is_absent, kernel_of_points, point_types
+from dualgrad.transforms.columns import Columns, sweeps
+from dualgrad.transforms.plans import VmapPlan
+from dualgrad.transforms.results import Result, part_of_out
+from dualgrad.transforms.sweep import Input, Output, compiled, indented, tupled
+
+
+def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
+    """The kernel for these types as a Python function.
+
+    That of a part has two arguments more and computes the points from `p` to `end` alone.
+    """
+    *types_of_f, out = arg_types[: len(arg_types) - 2 * vmap.part]
+    mapped = Mapped.of(vmap, types_of_f)
+    types_of_point = point_types(mapped, types_of_f)
+    plan, n = vmap.function.plan, vmap.function.chunk
+    sizes = (n,) if n is not None else chunks.sizes(plan.function, plan.argnums, types_of_point)
+    phases = [_ColumnsOfPoints(plan, types_of_point, out, size) for size in sizes]
+    text = _source(phases, mapped, vmap.part)
+    names = {name: value for phase in phases for name, value in phase.names.items()}
+    return compiled(vmap.name, text, names)
+
+
+def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
+    first, last = phases[0], phases[-1]
+    point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
+    body = [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
+    body += [*([] if part else ["p = 0", "end = count"]), *point, *first.offsets()]
+    body += ["total = columns", "begin = start = 0", "at = p"]
+    for phase in phases:
+        body += phase.buffers()
+    body += [f"single = total <= {last.n}", "if single:", *indented(["pass", *last.seeds("1.0")])]
+    body += first.allocate(arrays=False)
+    loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
+    loop += ["start = 0", *sweeps(phases), "p += 1"]
+    body += ["while p < end:", *indented(loop), f"return {first.result()}"]
+    return kernel_of_points(len(first.types), part, body)
+
+
+class _ColumnsOfPoints(Columns):
+    at_first = "p == at and start == 0"
+
+    def prepare(self) -> Iterator[str]:
+        """Nothing: the buffers are there."""
+        yield "pass"
+
+    def buffers(self) -> Iterator[str]:
+        """Buffers of duals, for all points."""
+        return super().prepare()
+
+    def renew(self, mapped: Mapped) -> Iterator[str]:
+        """The values of the next point; the tangents are what they were."""
+        for it in self.inputs:
+            if it.is_array and not self.is_written(it) and mapped.has(it.k):
+                yield f"set_values(d{it.k}{self.tag}, a{it.k})"
+
+    def seeds(self, value: str) -> Iterator[str]:
+        """Set or clear the seeds of the arguments that are arrays and keep them."""
+        for it in self.inputs:
+            if it.is_array and not self.is_written(it):
+                yield from self.set_seeds(it, value)
+
+    def _seed(self) -> Iterator[str]:
+        for it in self.inputs:
+            if not it.is_array or self.is_written(it):
+                yield from self.seed(it)
+        yield "if not single:"
+        yield from indented(["pass", *self.seeds("1.0")])
+
+    def _unseed(self) -> Iterator[str]:
+        yield "if not single:"
+        yield from indented(["pass", *self.seeds("0.0")])
+
+    # ------------------------------------------------------------------------------ results
+
+    def allocate(self, arrays: bool) -> Iterator[str]:
+        """Make the results for all points."""
+        for o in self.outputs:
+            if o.is_array == arrays:
+                if self.plan.with_value:
+                    yield from self._value(o).allocate(self)
+                for it in self.inputs:
+                    yield from self._result(o, it).allocate(self)
+
+    def values(self) -> Iterator[str]:
+        """Copy the values of the outputs to the results."""
+        if not self.plan.with_value:
+            return
+        yield "if start == 0:"
+        for o in self.outputs:
+            y, r = f"y{o.i}{self.tag}", self._value(o)
+            item = f"item_at(g{o.i}{self.tag}, m)" if o.is_array else y
+            value = self.value_of(item) if o.active else item
+            yield f"    for m in range({f'{y}.size' if o.is_array else 1}):"
+            yield f"        {r.store(f'{r.start(self)} + m', value)}"
+
+    def _result(self, o: Output, it: Input) -> Result:
+        places = [(1, False)] * self.plan.with_value + self.places(o, it)
+        return Result(o, (it,), part_of_out(self.out, places), points=True)
+
+    def _value(self, o: Output) -> Result:
+        places = [(0, False), (o.i, self.one_output)]
+        return Result(o, (), part_of_out(self.out, places), points=True)
+
+    def nothing(self, mapped: Mapped) -> str:
+        """What to do without points, where the shapes of outputs that are arrays are not known."""
+        if not is_absent(self.out) or any(o.is_array for o in self.outputs):
+            return f"raise ValueError({NO_POINTS!r})"
+
+        def empty(result: Result) -> str:
+            shape = "".join(f" + {mapped.shape(it.k)}" for it in result.inputs if it.is_array)
+            return f"np.empty((0,){shape}, R{result.name})"
+
+        return f"return {self._nested(empty)}"
+
+    def result(self) -> str:
+        """The nested result."""
+        return self._nested(lambda result: f"r{result.name}")
+
+    def _nested(self, expression: Callable[[Result], str]) -> str:
+        derivatives = self.result_of(lambda o, it: expression(self._result(o, it)))
+        if not self.plan.with_value:
+            return derivatives
+        values = [expression(self._value(o)) for o in self.outputs]
+        return f"{tupled(values, self.one_output)}, {derivatives}"

@@ -1,0 +1,226 @@
+"""vmap and parallel=True: the same numbers as a loop in Python, for every way to map."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+import dualgrad as dg
+
+
+def tilted(x, a):
+    """A number, of an array and a number."""
+    return a * x[0] ** 2 * np.sin(x[1]) + x[2]
+
+
+def bent(x, a):
+    """An array of two."""
+    return np.array([a * x[0] * x[1], np.exp(a) * x[2]])
+
+
+X = np.random.default_rng(1).normal(size=(7, 3))
+A = np.linspace(0.5, 2.0, 7)
+
+
+def leaves(result: Any) -> list[np.ndarray]:
+    if isinstance(result, tuple):
+        return [leaf for item in result for leaf in leaves(item)]
+    return [np.asarray(result)]
+
+
+def compare(got: Any, points: list[Any]) -> None:
+    """`got` is what the results at the points are when stacked."""
+    for stacked, *single in zip(leaves(got), *map(leaves, points), strict=True):
+        np.testing.assert_array_equal(stacked, np.stack(single))
+
+
+TRANSFORMS = {
+    "function": njit(tilted),
+    "function of arrays": njit(bent),
+    "grad": dg.grad(tilted),
+    "grad, two": dg.value_and_grad(tilted, (1, 0)),
+    "grad, small chunk": dg.value_and_grad(tilted, chunk=2),
+    "derivative": dg.derivative(bent, 1),
+    "jacobian": dg.jacobian(bent),
+    "jacobian, all": dg.value_and_jacobian(bent, (0, 1)),
+    "hessian": dg.value_grad_and_hessian(tilted),
+    "vmap": dg.vmap(dg.grad(lambda x, a: a * x * x), (0, None)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize(
+    "in_axes, x, a", [(0, X, A), ((1, None), X.T, 2.0), ((-1, 0), X.T.copy(), A)]
+)
+def test_every_kind_of_transform(name, in_axes, x, a):
+    g = TRANSFORMS[name]
+    each = [
+        g(np.ascontiguousarray(row), b) for row, b in zip(X, np.broadcast_to(a, 7), strict=True)
+    ]
+    compare(dg.vmap(g, in_axes)(x, a), each)
+
+
+def test_products():
+    tangents = np.cos(X)
+    g = dg.jvp(tilted)
+    got = dg.vmap(g, ((0, None), 0))((X, 2.0), (tangents, A))
+    compare(got, [g((x, 2.0), (v, b)) for x, v, b in zip(X, tangents, A, strict=True)])
+    h = dg.hvp(tilted)
+    got = dg.vmap(h, ((0, None), (0, None)))((X, 2.0), (tangents, None))
+    compare(got, [h((x, 2.0), (v, None)) for x, v in zip(X, tangents, strict=True)])
+
+
+def test_constant_results_and_written_arguments():
+    def f(x, n):
+        x[0] = x[0] * n
+        return x[0] * x[1], 1.0
+
+    g, before = dg.value_and_jacobian(f), X.copy()
+    compare(dg.vmap(g, (0, None))(X, 3), [g(x, 3) for x in X])
+    np.testing.assert_array_equal(X, before)
+
+
+def test_out():
+    expected = dg.vmap(dg.grad(tilted))(X, A)
+    for out in (
+        np.full((7, 3), np.nan),
+        np.full((3, 7), np.nan).T,
+        np.full((14, 6), np.nan)[::2, ::2],
+    ):
+        assert dg.vmap(dg.grad(tilted))(X, A, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+    out = (np.full(7, np.nan), np.full((7, 3), np.nan))
+    dg.vmap(dg.value_and_grad(tilted))(X, A, out=out)
+    np.testing.assert_array_equal(out[1], expected)
+    stacked = np.full((7, 2), np.nan)
+    dg.vmap(bent)(X, A, out=stacked)
+    compare(stacked, [njit(bent)(x, a) for x, a in zip(X, A, strict=True)])
+    for function in (dg.grad(tilted), bent):
+        with pytest.raises(ValueError, match="out: its shape"):
+            dg.vmap(function)(X, A, out=np.empty((8, 3)))
+        with pytest.raises(ValueError, match="dimensions"):
+            dg.vmap(function)(X, A, out=np.empty(7))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_dtypes(dtype):
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    got = dg.vmap(dg.grad(lambda x: np.sum(x * x)))(x)
+    assert got.dtype == (np.float32 if dtype == np.float32 else np.float64)
+    np.testing.assert_array_equal(got, 2 * x)
+
+
+def test_no_points():
+    assert dg.vmap(dg.grad(tilted))(X[:0], A[:0]).shape == (0, 3)
+    assert dg.vmap(tilted)(X[:0], A[:0]).shape == (0,)
+    assert dg.vmap(dg.grad(tilted), parallel=True)(X[:0], A[:0]).shape == (0, 3)
+    for function in (dg.jacobian(bent), bent):
+        with pytest.raises(ValueError, match="no points"):
+            dg.vmap(function)(X[:0], A[:0])
+
+
+def test_inside_njit_and_nested():
+    inner = dg.vmap(dg.grad(tilted))
+
+    @njit
+    def total(g, x, a):
+        return np.sum(g(x, a))
+
+    np.testing.assert_allclose(total(inner, X, A), np.sum(inner(X, A)))
+    # the derivative of a sum of gradients by the factor that all have is their part of it
+    scaled = dg.derivative(lambda s: np.sum(mapped_grad(X, s * A)))(1.0)
+    without = inner(X, np.zeros(7))
+    np.testing.assert_allclose(scaled, np.sum(inner(X, A) - without), rtol=1e-13)
+
+
+mapped_grad = dg.vmap(dg.grad(tilted))
+
+
+@pytest.mark.parametrize(
+    "make, args, error, message",
+    [
+        (lambda: dg.vmap(tilted, 1), (X, A), ValueError, "has no axis 1"),
+        (lambda: dg.vmap(tilted), (X, 1.0), ValueError, "give it None"),
+        (lambda: dg.vmap(tilted, (None, None)), (X[0], 1.0), ValueError, "maps no argument"),
+        (lambda: dg.vmap(tilted, (0, 0, 0)), (X, A), ValueError, "3 entries for 2 arguments"),
+        (lambda: dg.vmap(tilted), (X, A[1:]), ValueError, "different lengths"),
+        (lambda: dg.vmap(tilted, "0"), (), TypeError, "an axis, None or a tuple"),
+        (lambda: dg.vmap(lambda x: None), (X,), TypeError, "returns none"),
+        (lambda: dg.vmap(3), (), TypeError, "a function is expected"),
+    ],
+)
+def test_bad_input(make, args, error, message):
+    with pytest.raises(error, match=message):
+        make()(*args)
+
+
+# --------------------------------------------------------------------------------- parallel
+
+
+def waves(x, a):
+    """An array of 37, each item of all inputs, and a number."""
+    y = np.zeros(37)
+    for i in range(37):
+        for j in range(x.size):
+            y[i] += np.sin(a * x[j] + i)
+    return y, a * np.sum(x)
+
+
+@pytest.fixture(scope="module", params=[0, (1, 0)], ids=["one", "two"])
+def both(request):
+    return [dg.value_and_jacobian(waves, request.param, parallel=p) for p in (False, True)]
+
+
+class TestParallel:
+    x = np.linspace(0.0, 1.0, 150)
+
+    @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 40, 150])
+    def test_columns(self, both, n):
+        one, many = (leaves(g(self.x[:n], 1.5)) for g in both)
+        for a, b in itertools.zip_longest(one, many):
+            np.testing.assert_array_equal(a, b)
+
+    def test_out(self):
+        expected = dg.grad(lambda x: np.sum(np.sin(x)))(self.x)
+        out = np.full(150, np.nan)
+        assert dg.grad(lambda x: np.sum(np.sin(x)), parallel=True)(self.x, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+
+    @pytest.mark.parametrize("f", [tilted, dg.value_and_grad(tilted), dg.hessian(tilted)])
+    def test_points(self, f):
+        x, a = np.tile(X, (30, 1)), np.tile(A, 30)
+        one, many = (leaves(dg.vmap(f, parallel=p)(x, a)) for p in (False, True))
+        for got, want in zip(many, one, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+    def test_exceptions_pass_through(self):
+        def root(x):
+            if x[0] < 0.0:
+                raise ValueError("a negative number")
+            return np.sqrt(x[0])
+
+        x = np.arange(50.0).reshape(50, 1)
+        x[33] = -1.0
+        with pytest.raises(ValueError, match="a negative number"):
+            dg.vmap(dg.grad(root), parallel=True)(x)
+
+    def test_many_threads_call_at_once(self):
+        g, results = dg.grad(lambda x: np.sum(x**3)), {}
+        g(self.x)
+
+        def work(k):
+            results[k] = [g(self.x + k) for _ in range(50)]
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for k, found in results.items():
+            for got in found:
+                np.testing.assert_allclose(got, 3 * (self.x + k) ** 2, rtol=1e-14)
