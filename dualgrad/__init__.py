@@ -1,6 +1,7 @@
 """Exact derivatives of ordinary Numba and NumPy code, at native speed."""
 
 from dualgrad.compile.cache import cache_dir, clear_cache
+from dualgrad.custom.jvp import custom_jvp
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,
@@ -22,6 +23,7 @@ __all__ = [
     "NotDifferentiable",
     "cache_dir",
     "clear_cache",
+    "custom_jvp",
     "derivative",
     "grad",
     "hessian",

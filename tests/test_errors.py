@@ -93,6 +93,16 @@ def _marked_line(f: Callable[..., Any]) -> int:
     return start + (marked[0] if marked else 0)
 
 
+def test_object_mode_in_a_function_of_a_number() -> None:
+    def f(x):
+        with objmode(y="float64"):
+            y = float(x)
+        return y
+
+    with pytest.raises(dg.NotDifferentiable, match=r"object mode(.|\n)*dg.custom_jvp"):
+        dg.derivative(f)(1.0)
+
+
 def test_function_that_numba_cannot_compile() -> None:
     def unknown(x):
         return undefined_name(x)  # noqa: F821

@@ -10,13 +10,13 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_borrowed
+from numba.core import types
 from numba.extending import intrinsic, overload
 from numba.np import arraymath, arrayobj
 from numba.np.numpy_support import lt_floats
 
 from dualgrad.arrays.borrow import dual_overload
+from dualgrad.arrays.views import strided_part
 from dualgrad.scalars import value_of
 from dualgrad.types import DualType
 
@@ -27,19 +27,8 @@ def values_of(typingctx: Any, array: Any) -> Any:
     result = array.copy(dtype=array.dtype.base, layout="A")
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        source = context.make_array(array)(context, builder, args[0])
-        view = context.make_array(result)(context, builder)
-        itemsize = context.get_abi_sizeof(context.get_data_type(result.dtype))
-        arrayobj.populate_array(
-            view,
-            data=builder.bitcast(source.data, view.data.type),
-            shape=cgutils.unpack_tuple(builder, source.shape, array.ndim),
-            strides=cgutils.unpack_tuple(builder, source.strides, array.ndim),
-            itemsize=context.get_constant(types.intp, itemsize),
-            meminfo=source.meminfo,
-            parent=source.parent,
-        )
-        return impl_ret_borrowed(context, builder, result, view._getvalue())
+        first = context.get_constant(types.intp, 0)
+        return strided_part(context, builder, array, result, args[0], first)
 
     return result(array), codegen
 

@@ -55,3 +55,23 @@ def _reshaped(context: Any, builder: Any, source: Any, target: Any, value: Any) 
         parent=array.parent,
     )
     return impl_ret_borrowed(context, builder, target, view._getvalue())
+
+
+def strided_part(
+    context: Any, builder: Any, source: Any, target: Any, value: Any, index: Any
+) -> Any:
+    """One base number of each dual of an array, in place: 0 is the value, then come the lanes."""
+    array = context.make_array(source)(context, builder, value)
+    view = context.make_array(target)(context, builder)
+    data = builder.bitcast(array.data, view.data.type)
+    itemsize = context.get_abi_sizeof(context.get_data_type(target.dtype))
+    arrayobj.populate_array(
+        view,
+        data=builder.gep(data, [index]),
+        shape=cgutils.unpack_tuple(builder, array.shape, source.ndim),
+        strides=cgutils.unpack_tuple(builder, array.strides, source.ndim),
+        itemsize=context.get_constant(types.intp, itemsize),
+        meminfo=array.meminfo,
+        parent=array.parent,
+    )
+    return impl_ret_borrowed(context, builder, target, view._getvalue())

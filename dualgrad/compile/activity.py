@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core import ir, types
+from numba.core.errors import UnsupportedError
 from numba.core.typing import templates
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
-from dualgrad.compile.frontend import Typed, derived, typed
+from dualgrad.compile.frontend import Typed, derived, is_compiled, typed
 from dualgrad.types import DualType
 
 #: methods and functions whose result may share memory with an argument
@@ -279,6 +280,8 @@ class Activity:
             self._flow(args, target)
 
     def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
+        if not is_compiled(dispatcher):
+            raise UnsupportedError("object mode block")
         params = [[var.name for var in group] for group in folded_arguments(self.code, expr)]
         active = tuple(any(self.is_active(name) for name in group) for group in params)
         arg_types = self.code.calltypes[expr].args
@@ -390,8 +393,15 @@ def summarise(
     dispatcher: Any, arg_types: tuple[types.Type, ...], active: tuple[bool, ...], result: bool
 ) -> Summary:
     """The effect of a call of an `@njit` function on its arguments and result."""
-    if hasattr(dispatcher, "effect"):  # a transform inside a function
-        return dispatcher.effect(active)
+    if hasattr(dispatcher, "effect"):  # a transform, or a function with a rule of its own
+        return dispatcher.effect(arg_types, active)
+    return summary_of_code(dispatcher, arg_types, active, result)
+
+
+def summary_of_code(
+    dispatcher: Any, arg_types: tuple[types.Type, ...], active: tuple[bool, ...], result: bool
+) -> Summary:
+    """The effect of running the code of a function."""
     call = (arg_types, active, result)
     known: Summary | None = derived(dispatcher, "summaries").get(call)
     if known is None:

@@ -8,7 +8,6 @@ from typing import Any
 from numba.core import compiler, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.typed_passes import NopythonTypeInference
 
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
 from dualgrad.compile.activity import Activity, summarise
@@ -18,6 +17,7 @@ from dualgrad.compile.frontend import (
     carries_dual,
     derived,
     jit_plain_callees,
+    nopython_pipeline,
     primal_type,
     retyped,
 )
@@ -64,12 +64,8 @@ class _CloneCompiler(compiler.CompilerBase):
     result: DualType | None = None
 
     def define_pipelines(self) -> list[Any]:
-        pm = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state, "dualgrad clone")
-        where = [step for step, _ in pm.passes].index(NopythonTypeInference)
-        pm.passes.insert(where, (_Promote, "promote buffers, clone callees"))
-        pm._finalized = False
-        pm.finalize()
-        return [pm]
+        what = "promote buffers, clone callees"
+        return [nopython_pipeline(self.state, "dualgrad clone", _Promote, what)]
 
 
 class Clone(DerivedDispatcher):
@@ -123,7 +119,7 @@ def clone_of(original: Dispatcher, result: DualType | None = None) -> Dispatcher
     `result` is the dual type that returned buffers must be able to hold, for a caller that
     writes derivatives into them.
     """
-    if hasattr(original, "for_duals"):  # a transform inside a function
+    if hasattr(original, "for_duals"):  # a transform, or a function with a rule of its own
         return original.for_duals()
     if isinstance(original, Clone):
         original = original.original

@@ -31,7 +31,8 @@ _CAUSES: list[tuple[str, str, str]] = [
     (
         r"object mode block",
         "object mode runs Python, which has no derivatives",
-        "write the block as code that Numba compiles",
+        "write the block as code that Numba compiles, or give its function a rule with "
+        "dg.custom_jvp",
     ),
     (
         r"complex numbers carry no derivatives",
@@ -73,7 +74,7 @@ _CAUSES: list[tuple[str, str, str]] = [
     (
         r"resolving callee type: (?P<what>(?:ExternalFunction|FunctionType)[^\n]*)",
         "compiled code that is not Numba's own cannot be differentiated",
-        "write it as an @njit function",
+        "give it a rule with dg.custom_jvp, or write it as an @njit function",
     ),
 ]
 

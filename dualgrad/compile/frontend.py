@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, typeof
 from numba.core import compiler, ir, ir_utils, types
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
@@ -106,13 +106,46 @@ def as_dispatcher(function: Any) -> Dispatcher:
 
 @functools.cache
 def _plain(function: Any) -> Any:
-    """A ufunc or another function without Python code as one that has some."""
+    """A function without Python code (a ufunc, a function of C) as one that has some."""
+    return calling(function)
+
+
+def calling(function: Any) -> Any:
+    """A Python function with the parameters and the name of `function` that calls it."""
+    parameters = _parameters(function)
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    params = [
+        f"{p.name}=defaults[{p.name!r}]" if p.name in defaults else p.name for p in parameters
+    ]
+    names = ", ".join(p.name for p in parameters)
+    source = f"lambda {', '.join(params)}: function({names})"
+    caller = eval(source, {"function": function, "defaults": defaults})
+    caller.__name__ = getattr(function, "__name__", getattr(function, "symbol", "function"))
+    caller.__qualname__ = getattr(function, "__qualname__", caller.__name__)
+    caller.__module__ = getattr(function, "__module__", None) or caller.__module__
+    caller.__doc__ = getattr(function, "__doc__", None)
+    return caller
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    """The parameters of a function; those of a ufunc or a function of C get names."""
     if isinstance(function, np.ufunc):
         count = function.nin
+    elif (signature := _declared(function)) is not None:
+        count = len(signature.args)
     else:
-        count = len(inspect.signature(function).parameters)
-    names = ", ".join(f"x{k}" for k in range(count))
-    return eval(f"lambda {names}: function({names})", {"function": function})
+        return list(inspect.signature(function).parameters.values())
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [inspect.Parameter(f"x{k}", kind) for k in range(count)]
+
+
+def _declared(function: Any) -> Any:
+    """The signature that Numba reads off a function of C (of ctypes or cffi), None for others."""
+    try:
+        ty = function if isinstance(function, types.Type) else typeof(function)
+    except ValueError:
+        return None
+    return getattr(ty, "sig", None) or getattr(ty, "signature", None)
 
 
 def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
@@ -164,6 +197,24 @@ class JitPlainCallees(Pass):
         return True
 
 
+def nopython_pipeline(state: Any, name: str, extra: Any, what: str) -> Any:
+    """Numba's own passes, with an extra one before type inference."""
+    pm = compiler.DefaultPassBuilder.define_nopython_pipeline(state, name)
+    where = [step for step, _ in pm.passes].index(NopythonTypeInference)
+    pm.passes.insert(where, (extra, what))
+    pm._finalized = False
+    pm.finalize()
+    return pm
+
+
+class WithPlainCallees(compiler.CompilerBase):
+    """Numba's own compiler, but plain Python functions may be called."""
+
+    def define_pipelines(self) -> list[Any]:
+        name = "dualgrad nopython"
+        return [nopython_pipeline(self.state, name, JitPlainCallees, "jit plain callees")]
+
+
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _Stop(Pass):
     _name = "dualgrad_stop"
@@ -183,9 +234,14 @@ class _FrontEnd(compiler.CompilerBase):
         return [pm]
 
 
+def is_compiled(dispatcher: Any) -> bool:
+    """Whether it is an `@njit` function, and not an object mode block."""
+    return hasattr(dispatcher, "targetdescr")
+
+
 def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     """The front end's result for a function and the types of its arguments."""
-    if not hasattr(dispatcher, "targetdescr"):
+    if not is_compiled(dispatcher):
         raise UnsupportedError("object mode block")
     known = derived(dispatcher, "typed")
     if arg_types not in known:

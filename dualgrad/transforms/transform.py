@@ -6,6 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import Any
 
+from numba.core import types
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
 
@@ -62,7 +63,7 @@ class Transform(DerivedDispatcher):
     def _rebuild(cls, **states: Any) -> Transform:
         return transform(**states)
 
-    def effect(self, active: tuple[bool, ...]) -> Summary:
+    def effect(self, arg_types: tuple[types.Type, ...], active: tuple[bool, ...]) -> Summary:
         """What a call does to its arguments: nothing, but to `out`, which it returns."""
         is_out = tuple(name == "out" for name in [*self.signature.parameters][: len(active)])
         result = any(active)

@@ -1,0 +1,1 @@
+"""Functions whose derivative is given rather than computed."""
