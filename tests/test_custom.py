@@ -18,7 +18,7 @@ from numba import njit, objmode, typeof, types
 from numba.extending import get_cython_function_address
 
 import dualgrad as dg
-from tests import complexstep
+from tests import complexstep, differences
 
 V = np.array([0.5, -1.25, 2.0, 0.75])
 
@@ -100,6 +100,13 @@ def test_in_a_loop_of_compiled_code() -> None:
     for chunk in (1, 3, "auto"):
         found = dg.grad(energy, chunk=chunk)(x)
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_a_hessian_of_several_lanes() -> None:
+    x = np.linspace(-1, 1, 5)
+    gradient = dg.grad(energy, chunk=2)
+    expected, error = differences.jacobian(gradient, x)
+    assert (np.abs(dg.jacobian(gradient, chunk=3)(x) - expected) <= error).all()
 
 
 def test_float32_stays_float32() -> None:
