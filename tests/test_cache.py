@@ -112,6 +112,16 @@ class TestFingerprint:
         prints = [fingerprint(function("def f(x): return g(x)", g=g)) for g in things]
         assert len(set(prints)) == len(things)
 
+    def test_rules_of_ones_own(self):
+        def make(value, slope):
+            f = dg.custom_jvp(function(f"def f(x): return {value}"))
+            f.defjvp(function(f"def f(x, dx): return {slope}"))
+            return fingerprint(function("def f(x): return g(x)", g=f))
+
+        base = make("x * x", "2 * x * dx")
+        assert base == make("x * x", "2 * x * dx")
+        assert len({base, make("x * x", "x * dx + x * dx"), make("x ** 2", "2 * x * dx")}) == 3
+
     def test_unknown_objects_have_none(self):
         module = types.ModuleType("a_users_module")
         for text in ("def f(x): return thing", "def f(x): return g(thing)"):

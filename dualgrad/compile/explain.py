@@ -40,6 +40,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "compute with real and imaginary parts",
     ),
     (
+        r"unsupported recursion",
+        "to compute this derivative the same derivative is asked for again",
+        "write the derivative out",
+    ),
+    (
         r"Cannot unify (?P<a>.*) and (?P<b>.*) for '(?P<what>[\w.$]+)'",
         "the variable {what} is {a} on one path and {b} on another",
         "give it one type, for example by making a copy on both paths",

@@ -132,8 +132,12 @@ class CustomJvp(CPUDispatcher):
         """The function as functions of duals call it."""
         if self._for_duals is None:
             signature = inspect.signature(self.py_func)
-            self._for_duals = _ForDuals(RulePlan(self), None, signature, inner=True)
+            self._for_duals = _ForDuals(RulePlan(self), None, signature, False, inner=True)
         return self._for_duals
+
+    def fingerprint_parts(self) -> tuple[Any, ...]:
+        """What it is, for the cache: see `dualgrad.compile.fingerprint`."""
+        return self.py_func, self.rule
 
     def effect(self, arg_types: tuple[types.Type, ...], active: tuple[bool, ...]) -> Summary:
         """What a call does to its arguments: what its code does, derivatives aside."""
@@ -164,6 +168,7 @@ class RulePlan:
     """How the function for duals is built, as a `Transform` asks for it."""
 
     name = "custom_jvp"
+    parallel = False
 
     def __init__(self, function: CustomJvp) -> None:
         self.function = function

@@ -41,7 +41,7 @@ class Transform(DerivedDispatcher):
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
         try:
             return super()._compile_for_args(*args, **kws)
-        except NumbaError as error:
+        except (NumbaError, NotImplementedError) as error:
             raise explain(error, self.plan) from error
 
     def for_duals(self) -> Transform:
