@@ -1,7 +1,8 @@
 """Vector arithmetic on the tangents of a dual, as LLVM code.
 
 Over a float base every operation is one vector instruction, allowed to contract to fma. Over a
-base that is a dual it is the base's own operation, lane by lane.
+complex base it is the operation on real and imaginary parts, each a vector. Over a base that is a
+dual it is the base's own operation, lane by lane.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from dualgrad.types import Lanes
+from dualgrad.layout import get_lane, joined, put_lane, split
+from dualgrad.types import DualType, Lanes, is_complex, real_of
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
@@ -47,21 +49,29 @@ def splat(context: Any, builder: Any, ty: Lanes, scalar: Any) -> Any:
 
 
 def get(context: Any, builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
-    """Lane `k` (a Python int or, over a float base, an LLVM integer)."""
-    if not ty.in_vector:
-        return builder.extract_value(u, k)
-    if ty.n == 1:
-        return u
-    return builder.extract_element(u, ir.IntType(32)(k) if isinstance(k, int) else k)
+    """Lane `k` (a Python int or, over a plain base, an LLVM integer)."""
+    return get_lane(builder, ty, u, k)
 
 
 def put(context: Any, builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
     """`u` with lane `k` replaced."""
-    if not ty.in_vector:
-        return builder.insert_value(u, item, k)
-    if ty.n == 1:
-        return item
-    return builder.insert_element(u, item, ir.IntType(32)(k))
+    return put_lane(builder, ty, u, k, item)
+
+
+def part(context: Any, builder: Any, ty: Lanes, u: Any, imag: bool) -> Any:
+    """The real or imaginary parts of lanes over a complex base."""
+    return split(builder, ty, u)[imag]
+
+
+def from_parts(context: Any, builder: Any, ty: Lanes, real: Any, imag: Any) -> Any:
+    """Lanes over a complex base, where `None` stands for parts that are zero."""
+    parts = (zero(context, part_of(ty)) if it is None else it for it in (real, imag))
+    return joined(builder, ty, *parts)
+
+
+def part_of(ty: Lanes) -> Lanes:
+    """The type of the real parts of lanes."""
+    return Lanes(real_of(ty.base), ty.n)
 
 
 def _lane_by_lane(
@@ -75,6 +85,10 @@ def _lane_by_lane(
 
 
 def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> Any:
+    if ty.in_two:
+        pairs = zip(split(builder, ty, u), split(builder, ty, v), strict=True)
+        parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
+        return joined(builder, ty, *parts)
     if ty.in_vector:
         return getattr(builder, _INSTRUCTION[op])(u, v, flags=("contract",))
     base = (ty.base, ty.base)
@@ -103,6 +117,9 @@ def sub(context: Any, builder: Any, ty: Lanes, u: Any, v: Any) -> Any:
 
 def neg(context: Any, builder: Any, ty: Lanes, u: Any) -> Any:
     """`-u`."""
+    if ty.in_two:
+        parts = [neg(context, builder, part_of(ty), it) for it in split(builder, ty, u)]
+        return joined(builder, ty, *parts)
     if ty.in_vector:
         return builder.fneg(u)
     return _lane_by_lane(
@@ -114,6 +131,8 @@ def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
     """`u * factor`, the factor a number of the base type; `None` stays `None`."""
     if u is None:
         return None
+    if ty.in_two:
+        return _turn(context, builder, ty, u, factor)
     if ty.in_vector:
         factor = splat(context, builder, ty, factor)
         return _combine(context, builder, ty, operator.mul, u, factor)
@@ -127,10 +146,27 @@ def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
     )
 
 
+def _turn(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
+    """`u * factor` over a complex base, by parts."""
+    half = part_of(ty)
+    (re, im), (a, b) = split(builder, ty, u), split(builder, ty.base, factor)
+    products = [scale(context, builder, half, x, y) for x in (re, im) for y in (a, b)]
+    real = sub(context, builder, half, products[0], products[3])
+    return joined(builder, ty, real, add(context, builder, half, products[1], products[2]))
+
+
 def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
     """`u * factor`, but a lane that is zero stays zero even if the factor is inf or nan."""
     if u is None:
         return None
+    if ty.in_two:
+        nothing = zero(context, part_of(ty))
+        scaled = scale(context, builder, ty, u, factor)
+        at_rest = builder.and_(
+            *(builder.fcmp_ordered("==", it, nothing) for it in split(builder, ty, u))
+        )
+        parts = [builder.select(at_rest, nothing, it) for it in split(builder, ty, scaled)]
+        return joined(builder, ty, *parts)
     if ty.in_vector:
         nothing = zero(context, ty)
         scaled = scale(context, builder, ty, u, factor)
@@ -142,11 +178,10 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
 
 def _strong_product(context: Any, builder: Any, ty: types.Type, x: Any, factor: Any) -> Any:
     """`x * factor`, but zero where `x` is zero: in its value, or in a tangent of its own."""
-    if isinstance(ty, types.Float):
-        nothing = x.type(0)
-        return builder.select(
-            builder.fcmp_ordered("==", x, nothing), nothing, builder.fmul(x, factor)
-        )
+    if not isinstance(ty, DualType):
+        _, product = call(context, builder, operator.mul, (ty, ty), (x, factor))
+        nothing = ir.Constant(x.type, None)
+        return builder.select(is_zero(context, builder, ty, x), nothing, product)
     (value, u), (by, v) = (
         [builder.extract_value(it, part) for part in range(2)] for it in (x, factor)
     )
@@ -164,6 +199,9 @@ def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:
     """Whether a number is zero in its value and all its tangents."""
     if isinstance(ty, types.Float):
         return builder.fcmp_ordered("==", x, x.type(0))
+    if isinstance(ty, types.Complex):
+        real = real_of(ty)
+        return builder.and_(*(is_zero(context, builder, real, it) for it in split(builder, ty, x)))
     parts = [(ty.base, builder.extract_value(x, 0))]
     lanes = builder.extract_value(x, 1)
     parts += [(ty.base, get(context, builder, ty.lanes, lanes, k)) for k in range(ty.n)]
@@ -177,6 +215,11 @@ def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> An
     """The lanes converted to another base type."""
     if source == target:
         return u
+    if is_complex(target.base) and not is_complex(source.base):
+        half = part_of(target)
+        return from_parts(
+            context, builder, target, cast(context, builder, u, source, half), None
+        )
     result = ir.Constant(context.get_value_type(target), ir.Undefined)
     for k in range(source.n):
         item = get(context, builder, source, u, k)

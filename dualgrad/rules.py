@@ -11,6 +11,7 @@ Where a function has no value (`log(-1)`) it has no derivative either, so a rule
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 from collections.abc import Callable
@@ -70,6 +71,31 @@ FINITE: frozenset[str] = frozenset(
     "positive negative conjugate absolute fabs deg2rad rad2deg square".split()
 )
 
+#: The same for complex x, where the form above does not hold or is no good: an operator divides by
+#: zero with an exception, and a difference of squares cancels. The sign of a zero imaginary part
+#: says on which side of a branch cut x is, and must not be lost.
+ANALYTIC: dict[str, str] = {
+    "sqrt":    "0.5 * inverse(y)",
+    "log":     "inverse(x)",
+    "log2":    "LOG2E * inverse(x)",
+    "log10":   "LOG10E * inverse(x)",
+    "log1p":   "inverse(1.0 + x)",
+    "tan":     "complex_sech_squared(turned(x))",
+    "tanh":    "complex_sech_squared(x)",
+    "arcsin":  "inverse(leg(x))",
+    "arccos":  "-inverse(leg(x))",
+    "arctan":  "inverse(x - 1j) * inverse(x + 1j)",
+    "arcsinh": "inverse(leg(turned(x)))",
+    "arccosh": "inverse(np.sqrt(x - 1.0) * np.sqrt(x - -1.0))",
+    "arctanh": "inverse(1.0 - x) * inverse(1.0 + x)",
+}  # fmt: skip
+
+#: Functions of complex x that are not analytic: the derivatives by its real and imaginary part.
+BY_PARTS: dict[str, tuple[str, str]] = {
+    "absolute": ("cosine(x.real, y)",                  "cosine(x.imag, y)"),
+    "sign":     ("(1.0 - y.real * y) * inverse(abs(x))", "(1j - y.imag * y) * inverse(abs(x))"),
+}  # fmt: skip
+
 #: Functions of x and y: the partial derivatives, in terms of x, y and the value z. The second
 #: argument of `ldexp` is an integer. `fmod` and `remainder` subtract a whole multiple of y: x / y
 #: may round up to the next one, so that the multiple is read off the value.
@@ -88,10 +114,10 @@ BINARY: dict[str, tuple[str, str]] = {
 
 #: Functions whose value is one of x and y: where it is x. The second half is how each treats nan.
 SELECT: dict[str, str] = {
-    "maximum": "x >= y or x != x",
-    "minimum": "x <= y or x != x",
-    "fmax":    "x >= y or y != y",
-    "fmin":    "x <= y or y != y",
+    "maximum": "np.greater_equal(x, y) or x != x",
+    "minimum": "np.less_equal(x, y) or x != x",
+    "fmax":    "np.greater_equal(x, y) or y != y",
+    "fmin":    "np.less_equal(x, y) or y != y",
 }  # fmt: skip
 
 #: Piecewise constant functions: the derivative is zero, at the jumps too.
@@ -113,6 +139,27 @@ def sech_squared(x: Any) -> Any:
     """1 / cosh(x)², by the exponential that cannot overflow. 1 - tanh(x)² cancels."""
     t = np.exp(-2.0 * x if x > 0.0 else 2.0 * x)
     return 4.0 * t / ((1.0 + t) * (1.0 + t))
+
+
+def complex_sech_squared(x: Any) -> Any:
+    """The same for complex x."""
+    t = np.exp(-2.0 * x if x.real > 0.0 else 2.0 * x)
+    return 4.0 * t * inverse((1.0 + t) * (1.0 + t))
+
+
+def inverse(x: Any) -> Any:
+    """1 / x; of zero it is no exception."""
+    return np.true_divide(1.0, x)
+
+
+def turned(x: Any) -> Any:
+    """1j * x, with the signs of zeros."""
+    return complex(-x.imag, x.real)
+
+
+def leg(x: Any) -> Any:
+    """sqrt(1 - x²) on the sheet of arcsin; the difference of complex numbers keeps signed zeros."""
+    return np.sqrt(-(x - 1.0)) * np.sqrt(x - -1.0)
 
 
 def logistic(d: Any) -> Any:
@@ -177,14 +224,30 @@ def power_in_exponent(x: Any, y: Any, z: Any) -> Any:
     return 0.0 if z == 0.0 and (x == 0.0 or x == np.inf) else z * np.log(x)
 
 
+def complex_power_in_base(x: Any, y: Any, z: Any) -> Any:
+    """y x^(y - 1), by the value that is there already where nothing is lost."""
+    if y == 0.0:
+        return 0.0j * z
+    size = abs(z)
+    if x != 0.0 and 1e-30 < size < np.inf:
+        return y * (z * inverse(x))
+    return y * np.power(x, y - 1.0)
+
+
+def complex_power_in_exponent(x: Any, y: Any, z: Any) -> Any:
+    """x^y log(x), and 0 at a base of 0."""
+    return 0.0j if z == 0.0 and x == 0.0 else z * np.log(x)
+
+
 #: Plain functions that rules call; a compiler of rules has to know them.
 HELPERS: tuple[Callable[..., Any], ...] = (
-    sech_squared, logistic, digamma, cosine, over_squares, power_in_base, power_in_exponent,
+    sech_squared, inverse, complex_sech_squared, turned, leg, logistic, digamma, cosine, over_squares, power_in_base, power_in_exponent,
+    complex_power_in_base, complex_power_in_exponent,
 )  # fmt: skip
 
 # ------------------------------------------------------------------------ the table at work
 
-#: Other names in `numpy` and `math`.
+#: Other names in `numpy`, `math` and `cmath`.
 ALIASES: dict[str, tuple[str, ...]] = {
     "arcsin":  ("asin",),
     "arccos":  ("acos",),
@@ -203,15 +266,26 @@ _NOT_IN_NUMBA = {getattr(math, name, None) for name in ("cbrt", "fmod", "remaind
 
 
 def functions(name: str) -> tuple[Callable[..., Any], ...]:
-    """All functions of `numpy` and `math` that go by `name`, as far as Numba compiles them."""
+    """All functions of `numpy`, `math` and `cmath` that go by `name`, as far as Numba compiles them."""
     names = (name, *ALIASES.get(name, ()))
-    found = [getattr(module, alias, None) for module in (np, math) for alias in names]
+    found = [getattr(module, alias, None) for module in (np, math, cmath) for alias in names]
     return tuple(f for f in dict.fromkeys(found) if f is not None and f not in _NOT_IN_NUMBA)
 
 
 def derivative(name: str) -> Callable[..., Any]:
-    """The derivative of a function of one argument, as a function of x and the value y."""
+    """The derivative of a function of one real argument, as a function of x and the value y."""
     return _function(f"d_{name}", "x, y", UNARY[name])
+
+
+def analytic(name: str) -> Callable[..., Any]:
+    """The derivative of a function of one complex argument."""
+    return _function(f"dz_{name}", "x, y", ANALYTIC.get(name, UNARY[name]))
+
+
+def by_parts(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The derivatives of a function of a complex number by its real and its imaginary part."""
+    by_real, by_imag = BY_PARTS[name]
+    return _function(f"dr_{name}", "x, y", by_real), _function(f"di_{name}", "x, y", by_imag)
 
 
 def partials(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:

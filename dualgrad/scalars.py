@@ -7,6 +7,7 @@ differs between functions is only how the tangents follow: that is the table at 
 
 from __future__ import annotations
 
+import cmath
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -26,9 +27,11 @@ from numba.extending import (
     overload_method,
     register_jitable,
 )
+from numba.np.numpy_support import numpy_version
 
 from dualgrad import lanes, rules
-from dualgrad.types import DualType, can_carry, depth, primal
+from dualgrad.layout import joined, split
+from dualgrad.types import DualType, Lanes, can_carry, depth, is_complex, over, primal, real_of
 
 # ---------------------------------------------------------------------------------- typing
 
@@ -53,8 +56,6 @@ def lift(level: DualType, ty: types.Type) -> types.Type:
     """The type at `level` of a result whose value part has type `ty`."""
     if isinstance(ty, types.BaseTuple):
         return types.Tuple([lift(level, item) for item in ty])
-    if isinstance(ty, types.Complex):
-        raise TypingError("complex numbers carry no derivatives")
     return DualType(ty, level.n) if can_carry(ty) else ty
 
 
@@ -103,6 +104,11 @@ class Call:
     lanes_type: Any  # of the result
     square: bool  # the two operands are one and the same
 
+    @property
+    def is_complex(self) -> bool:
+        """Whether the function is one of complex numbers."""
+        return any(is_complex(ty) for ty in (self.result_type, *self.operand_types))
+
     def lanes(self, operation: Callable[..., Any], *operands: Any) -> Any:
         """A lane operation in the type of the result's tangents."""
         return operation(self.context, self.builder, self.lanes_type, *operands)
@@ -130,7 +136,12 @@ class Call:
 
 
 def _as_wide_as(result: types.Type, ty: types.Type) -> types.Type:
-    """A float of an operand at the precision of the result, which its derivative has too."""
+    """A float of an operand at the precision of the result, which its derivative has too.
+
+    Beside a complex result every number is complex.
+    """
+    if is_complex(result):
+        return over(ty, primal(result)) if isinstance(ty, DualType) else primal(result)
     if isinstance(ty, DualType):
         return DualType(_as_wide_as(result, ty.base), ty.n)
     is_float = isinstance(ty, types.Float) and isinstance(primal(result), types.Float)
@@ -169,7 +180,10 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any]) -> None:
             return context.cast(builder, result, result_type, sig.return_type)
         lanes_type = sig.return_type.lanes
         tangents = [
-            None if t is None else lanes.cast(context, builder, t, ty.lanes, lanes_type)
+            # of a complex number whose function is real, a rule takes the parts
+            t
+            if t is None or (is_complex(ty) and not is_complex(lanes_type.base))
+            else lanes.cast(context, builder, t, ty.lanes, lanes_type)
             for ty, (_, t) in zip(sig.args, parts, strict=True)
         ]
         square = len(args) == 2 and args[0] is args[1]
@@ -211,7 +225,7 @@ def _mul(c: Call) -> Any:
 def _truediv(c: Call) -> Any:
     """(u - z v) / y, strong so that lanes without a perturbation survive a division by zero."""
     u, v = c.tangents
-    reciprocal = c.apply(_reciprocal_of_second)
+    reciprocal = c.apply(_inverse_of_second if c.is_complex else _reciprocal_of_second)
     if v is not None:
         u = c.lanes(lanes.sub, u, c.lanes(lanes.strong_scale, v, c.result))
     return c.lanes(lanes.strong_scale, u, reciprocal)
@@ -219,6 +233,10 @@ def _truediv(c: Call) -> Any:
 
 def _reciprocal_of_second(x: Any, y: Any) -> Any:
     return 1.0 / y
+
+
+def _inverse_of_second(x: Any, y: Any) -> Any:
+    return rules.inverse(y)
 
 
 def _constant(c: Call) -> Any:
@@ -249,7 +267,8 @@ def _nan_like(c: Call, factor: Any) -> Any:
     ty, value = c.result_type, c.result
     while isinstance(ty, DualType):
         ty, value = ty.base, c.builder.extract_value(value, 0)
-    return c.builder.select(c.builder.fcmp_unordered("uno", value, value), c.result, factor)
+    parts = split(c.builder, ty, value) if is_complex(ty) else (value, value)
+    return c.builder.select(c.builder.fcmp_unordered("uno", *parts), c.result, factor)
 
 
 def _select(takes_first: Callable[..., Any]) -> Callable[[Call], Any]:
@@ -273,6 +292,8 @@ def _select(takes_first: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 def _power(c: Call) -> Any:
+    if c.is_complex:
+        return _complex_power(c)
     return _float_power(c) if c.tangents[1] is not None else _constant_power(c)
 
 
@@ -296,6 +317,76 @@ def _is_positive(x: Any, n: Any) -> Any:
 
 
 _float_power = _rule(rules.partials("power"))
+_complex_power = _rule([rules.complex_power_in_base, rules.complex_power_in_exponent])
+
+# ------------------------------------------------------------------------- complex numbers
+
+
+def _unary(name: str) -> Callable[[Call], Any]:
+    """The rule of a function of one argument, for real and for complex numbers."""
+    strong = name not in rules.FINITE
+    on_reals = _rule([rules.derivative(name)], strong)
+    if name in rules.BY_PARTS:
+        on_complex = _by_parts(name)
+    else:
+        on_complex = _rule([rules.analytic(name)], strong)
+    return lambda c: on_complex(c) if c.is_complex else on_reals(c)
+
+
+def _by_parts(name: str) -> Callable[[Call], Any]:
+    """The rule of a function that is not analytic."""
+
+    def tangent(c: Call) -> Any:
+        total, operand = None, c.lanes_type
+        if not is_complex(c.result_type):
+            operand = Lanes(c.operand_types[0], operand.n)
+        for part, partial in zip(
+            split(c.builder, operand, c.tangents[0]), rules.by_parts(name), strict=True
+        ):
+            half = lanes.part_of(operand)
+            t = lanes.cast(c.context, c.builder, part, half, c.lanes_type)
+            factor = _nan_like(c, c.apply(partial, c.result))
+            total = c.lanes(lanes.add, total, c.lanes(lanes.strong_scale, t, factor))
+        return total
+
+    return tangent
+
+
+def _sign(c: Call) -> Any:
+    """Of real numbers it is constant; and of complex ones before NumPy 2, the sign of one part."""
+    return _complex_sign(c) if c.is_complex and numpy_version >= (2, 0) else None
+
+
+_complex_sign = _by_parts("sign")
+
+
+def _conjugate_tangent(c: Call) -> Any:
+    [u] = c.tangents
+    if not c.is_complex:
+        return u
+    real, imag = split(c.builder, c.lanes_type, u)
+    minus = lanes.neg(c.context, c.builder, lanes.part_of(c.lanes_type), imag)
+    return joined(c.builder, c.lanes_type, real, minus)
+
+
+def _from_parts(c: Call) -> Any:
+    """``complex(x, y)``."""
+    parts = [None if t is None else split(c.builder, c.lanes_type, t)[0] for t in c.tangents]
+    return c.lanes(lanes.from_parts, *parts, *[None] * (2 - len(parts)))
+
+
+def _log(c: Call) -> Any:
+    """With a second argument, the base, it is a quotient of logarithms."""
+    return _log_to_base(c) if len(c.values) == 2 else _natural_log(c)
+
+
+_natural_log = _unary("log")
+_log_to_base = _rule(
+    [
+        lambda x, y, z: rules.inverse(x * np.log(y)),
+        lambda x, y, z: -z * rules.inverse(y * np.log(y)),
+    ]
+)
 
 # ------------------------------------------------------------------------------- the table
 
@@ -311,17 +402,18 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_identity, (operator.pos, np.positive, float)),
     (_power, (operator.pow, operator.ipow, pow, *rules.functions("power"))),
     (_rule(rules.partials("remainder")), (operator.mod, operator.imod)),
-    (_rule([rules.derivative("absolute")], strong=False), (abs,)),
+    (_unary("absolute"), (abs,)),
+    (_conjugate_tangent, (np.conjugate,)),
+    (_from_parts, (complex,)),
+    (_log, (cmath.log,)),
+    (_sign, (np.sign,)),
     (_constant, (operator.floordiv, operator.ifloordiv, round, int, operator.truth)),
     (_constant, (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)),
     (_constant, (operator.not_, math.floor, math.ceil, math.trunc)),
     (_select(lambda x, y: not y > x), (max,)),
     (_select(lambda x, y: not y < x), (min,)),
 ]
-_KINDS += [
-    (_rule([rules.derivative(name)], strong=name not in rules.FINITE), rules.functions(name))
-    for name in rules.UNARY
-]
+_KINDS += [(_unary(name), rules.functions(name)) for name in rules.UNARY]
 _KINDS += [(_rule(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
 _KINDS += [(_select(rules.selects(name)), rules.functions(name)) for name in rules.SELECT]
 _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rules.PREDICATE)]
@@ -345,6 +437,7 @@ def _bool(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @lower_cast(types.Integer, DualType)
 @lower_cast(types.Float, DualType)
+@lower_cast(types.Complex, DualType)
 @lower_cast(types.Boolean, DualType)
 def _constant_to_dual(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
     base = context.cast(builder, value, source, target.base)
@@ -402,16 +495,32 @@ def _frexp(x: Any) -> Any:
     return frexp
 
 
+def _part(imag: bool) -> Any:
+    """The real or imaginary part of a complex dual."""
+
+    @intrinsic
+    def part(typingctx: Any, x: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return split(builder, x, args[0])[imag]
+
+        return real_of(x)(x), codegen
+
+    return part
+
+
+_real_part, _imaginary_part = _part(imag=False), _part(imag=True)
+
+
 @overload_attribute(DualType, "real")
 def _real(x):  # type: ignore[no-untyped-def]
-    return lambda x: x
+    return (lambda x: _real_part(x)) if is_complex(x) else lambda x: x
 
 
 @overload_attribute(DualType, "imag")
 def _imag(x):  # type: ignore[no-untyped-def]
-    return lambda x: value_of(x).imag
+    return (lambda x: _imaginary_part(x)) if is_complex(x) else lambda x: value_of(x).imag
 
 
 @overload_method(DualType, "conjugate")
 def _conjugate(x):  # type: ignore[no-untyped-def]
-    return lambda x: x
+    return lambda x: np.conjugate(x)

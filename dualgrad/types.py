@@ -1,15 +1,13 @@
 """The dual number as a Numba type: a value and `n` tangents ("lanes") over a base type.
 
-The base is a float or, for derivatives of derivatives, a dual itself. In registers the lanes of
-a float base are one LLVM vector; in memory a dual is its value followed by its lanes without
-padding, so an array of duals is plain float memory of shape ``S + (1 + n,)``.
+The base is a float, a complex number or, for derivatives of derivatives, a dual itself.
 """
 
 from __future__ import annotations
 
-from llvmlite import ir
+from typing import Any
+
 from numba.core import types
-from numba.core.datamodel import models, register_default
 from numba.core.errors import TypingError
 from numba.core.typeconv import Conversion
 
@@ -23,8 +21,13 @@ class Lanes(types.Type):
 
     @property
     def in_vector(self) -> bool:
-        """Whether the lanes live in one LLVM vector (or, for one lane, in a scalar)."""
-        return isinstance(self.base, types.Float)
+        """Whether the lanes live in LLVM vectors (or, for one lane, in scalars)."""
+        return isinstance(self.base, (types.Float, types.Complex))
+
+    @property
+    def in_two(self) -> bool:
+        """Whether they live in two vectors, of real and of imaginary parts."""
+        return isinstance(self.base, types.Complex)
 
 
 class DualType(types.Number):
@@ -72,12 +75,13 @@ class DualType(types.Number):
     def can_convert_to(self, typingctx, other):  # type: ignore[no-untyped-def]
         # An integer is piecewise constant in what it was rounded from; a float is not, so
         # there is no conversion to one: it would drop the derivative without a word.
-        return Conversion.unsafe if isinstance(other, (types.Integer, types.Boolean)) else None
+        to_integer = isinstance(other, (types.Integer, types.Boolean)) and not is_complex(self)
+        return Conversion.unsafe if to_integer else None
 
 
 def can_carry(base: types.Type | None) -> bool:
     """Whether `base` can be the base of a dual."""
-    return isinstance(base, (types.Float, DualType))
+    return isinstance(base, (types.Float, types.Complex, DualType))
 
 
 def depth(ty: types.Type) -> int:
@@ -92,6 +96,32 @@ def primal(ty: types.Type) -> types.Type:
     return ty
 
 
+def is_complex(ty: types.Type) -> bool:
+    """Whether a scalar type is complex at the bottom."""
+    return isinstance(primal(ty), types.Complex)
+
+
+def over(dual: Any, ty: types.Type) -> Any:
+    """`dual` over the float or complex type at the bottom of `ty`, unchanged for any other."""
+    if not isinstance(dual, DualType):
+        plain = primal(ty)
+        return plain if isinstance(plain, (types.Float, types.Complex)) else dual
+    return DualType(over(dual.base, ty), dual.n)
+
+
+def real_of(ty: types.Type) -> Any:
+    """The type of the real part of a number."""
+    plain = primal(ty)
+    return over(ty, plain.underlying_float) if isinstance(plain, types.Complex) else ty
+
+
+def complex_of(ty: types.Type) -> Any:
+    """The type of the complex numbers whose parts have type `ty`."""
+    if is_complex(ty):
+        return ty
+    return over(ty, types.complex64 if primal(ty) == types.float32 else types.complex128)
+
+
 _number_unify = types.Number.unify
 
 
@@ -103,93 +133,3 @@ def _unify(self, typingctx, other):  # type: ignore[no-untyped-def]
 
 
 types.Number.unify = _unify
-
-
-@register_default(Lanes)
-class LanesModel(models.PrimitiveModel):
-    """A vector in registers; in memory its power-of-two parts, which LLVM stores unpadded."""
-
-    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
-        base, n = dmm.lookup(fe_type.base), fe_type.n
-        if not fe_type.in_vector:
-            super().__init__(dmm, fe_type, ir.ArrayType(base.get_value_type(), n))
-            self._parts = None
-            self._data = ir.ArrayType(base.get_data_type(), n)
-        else:
-            self._scalar = base.get_value_type()
-            super().__init__(dmm, fe_type, self._vector(n))
-            self._parts = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
-            # packed: a part larger than the rest would otherwise be aligned to its own size
-            self._data = ir.LiteralStructType([self._vector(k) for k in self._parts], packed=True)
-        self._base = base
-
-    def _vector(self, n: int) -> ir.Type:
-        return self._scalar if n == 1 else ir.VectorType(self._scalar, n)
-
-    def get_data_type(self) -> ir.Type:
-        return self._data
-
-    def as_data(self, builder, value):  # type: ignore[no-untyped-def]
-        data = ir.Constant(self._data, ir.Undefined)
-        if self._parts is None:
-            for k in range(self._data.count):
-                item = self._base.as_data(builder, builder.extract_value(value, k))
-                data = builder.insert_value(data, item, k)
-            return data
-        start = 0
-        for k, part in enumerate(self._parts):
-            data = builder.insert_value(data, _slice(builder, value, start, part), k)
-            start += part
-        return data
-
-    def from_data(self, builder, data):  # type: ignore[no-untyped-def]
-        if self._parts is None:
-            value = ir.Constant(self.get_value_type(), ir.Undefined)
-            for k in range(self._data.count):
-                item = self._base.from_data(builder, builder.extract_value(data, k))
-                value = builder.insert_value(value, item, k)
-            return value
-        parts = [builder.extract_value(data, k) for k in range(len(self._parts))]
-        return parts[0] if len(parts) == 1 else _join(builder, self.get_value_type(), parts)
-
-    def load_from_data_pointer(self, builder, ptr, align=None):  # type: ignore[no-untyped-def]
-        if self._parts is None:
-            return super().load_from_data_pointer(builder, ptr, align)
-        # One vector load of exactly n elements. A packed struct promises no alignment.
-        whole = builder.bitcast(ptr, self.get_value_type().as_pointer())
-        return builder.load(whole, align=1)
-
-
-def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
-    """Elements `start : start + n` of a vector, a scalar for one element."""
-    if not isinstance(vector.type, ir.VectorType) or vector.type.count == n:
-        return vector
-    index = ir.IntType(32)
-    if n == 1:
-        return builder.extract_element(vector, index(start))
-    mask = ir.Constant(ir.VectorType(index, n), list(range(start, start + n)))
-    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
-
-
-def _join(builder, vector_type, parts):  # type: ignore[no-untyped-def]
-    """The vector whose elements are those of `parts` one after another."""
-    index, vector, start = ir.IntType(32), ir.Constant(vector_type, ir.Undefined), 0
-    for part in parts:
-        for k in range(getattr(part.type, "count", 1)):
-            is_vector = isinstance(part.type, ir.VectorType)
-            item = builder.extract_element(part, index(k)) if is_vector else part
-            vector = builder.insert_element(vector, item, index(start))
-            start += 1
-    return vector
-
-
-@register_default(DualType)
-class DualModel(models.StructModel):
-    """A struct of value and lanes; packed in memory, so arrays of duals have no padding."""
-
-    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(dmm, fe_type, [("value", fe_type.base), ("lanes", fe_type.lanes)])
-
-    def get_data_type(self) -> ir.Type:
-        parts = [model.get_data_type() for model in self._models]
-        return ir.LiteralStructType(parts, packed=True)

@@ -346,21 +346,8 @@ def test_a_dual_never_becomes_a_float_in_silence() -> None:
         TABLE[0] = x
         return TABLE[0]
 
-    def cell(x: float) -> float:
-        numbers = np.zeros(2, np.complex128)
-        numbers[0] = x
-        return numbers[0].real
-
-    refused = (
-        lambda x: complex(x, 1.0).real,
-        lambda x: (x * 1j).imag,
-        lambda x: (1j + x).real,
-        table,
-        cell,
-    )
-    for f in refused:
-        with pytest.raises(dg.NotDifferentiable):
-            dg.derivative(f)(2.0)
+    with pytest.raises(dg.NotDifferentiable):
+        dg.derivative(table)(2.0)
 
 
 #: conversion of x = 2.7, and its derivative
@@ -377,8 +364,7 @@ def test_conversions() -> None:
     for e, value, slope, same in zip(CONVERSIONS, values, slopes, f(x), strict=True):
         assert bits(value) == bits(same), e
         assert slope == pytest.approx(eval(CONVERSIONS[e], {"x": x, "np": np}), rel=1e-7), e
-    with pytest.raises(dg.NotDifferentiable):
-        dg.derivative(lambda x: np.complex128(x).real)(x)
+    assert dg.value_and_derivative(lambda x: np.complex128(x).real)(x) == (x, 1.0)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32])

@@ -5,6 +5,7 @@ is registered with Numba on import.
 """
 
 from dualgrad.arrays import (  # noqa: F401
+    complexes,
     creation,
     elementwise,
     interpolation,

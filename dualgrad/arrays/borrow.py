@@ -20,7 +20,7 @@ from numba.extending import overload, overload_attribute, register_jitable
 from numba.np.numpy_support import from_dtype
 
 from dualgrad.scalars import join
-from dualgrad.types import DualType, depth, primal
+from dualgrad.types import DualType, over, primal
 
 
 def floats(ty: Any) -> Any:
@@ -54,13 +54,6 @@ def duals(ty: Any) -> Iterator[DualType]:
 def level_of(*args: Any) -> DualType | None:
     """The deepest dual type in the types of some arguments, None if there is no dual."""
     return join([dual for ty in args for dual in duals(ty)])
-
-
-def over(dual: Any, ty: Any) -> Any:
-    """`dual` with the plain type `ty` at its bottom, or unchanged over a type that is no float."""
-    if not isinstance(ty, types.Float):
-        ty = primal(dual)
-    return DualType(over(dual.base, ty) if depth(dual) > 1 else ty, dual.n)
 
 
 def dual_overload(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -118,7 +111,7 @@ def _with_duals(function: Any, dual: DualType, helpers: list[str]) -> Any:
 
     def renewed(value: Any) -> Any:
         ty = _as_type(value)
-        if isinstance(ty, types.Float):
+        if isinstance(ty, (types.Float, types.Complex)):
             return over(dual, ty)
         if isinstance(value, FunctionType) and value.__name__ in helpers:
             return register_jitable(copied(value))

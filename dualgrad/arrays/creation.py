@@ -9,8 +9,8 @@ from numba.core import types
 from numba.core.typing import npydecl
 from numba.np import arrayobj
 
-from dualgrad.arrays.borrow import borrow, dual_overload, level_of, over
-from dualgrad.types import DualType
+from dualgrad.arrays.borrow import borrow, dual_overload, level_of
+from dualgrad.types import DualType, over
 
 borrow(arrayobj.numpy_linspace, np.linspace)
 borrow(arrayobj.np_arange, np.arange)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numba.core import types
-from numba.core.imputils import impl_ret_borrowed, lower_builtin, lower_getattr
+from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr
-from numba.np import arrayobj
 
 from dualgrad.types import DualType
 
@@ -38,10 +37,6 @@ class DualMethods(AttributeTemplate):
     def resolve(self, value: Any, attr: Any) -> Any:
         if not isinstance(value.dtype, DualType):
             return None
-        if attr == "real":
-            return value
-        if attr == "imag":
-            return types.Array(value.dtype.base, value.ndim, "C")
         function = METHODS.get(attr)
         if function is None:
             return None
@@ -71,22 +66,3 @@ def _lower(function: Any) -> None:
 
 for _function in METHODS.values():
     _lower(_function)
-
-
-# A later entry for the same type replaces the earlier one, which is Numba's.
-
-
-@lower_getattr(types.Array, "real")
-def _real(context: Any, builder: Any, ty: Any, value: Any) -> Any:
-    if isinstance(ty.dtype, DualType):
-        return impl_ret_borrowed(context, builder, ty, value)
-    return arrayobj.array_real_part(context, builder, ty, value)
-
-
-@lower_getattr(types.Array, "imag")
-def _imag(context: Any, builder: Any, ty: Any, value: Any) -> Any:
-    if not isinstance(ty.dtype, DualType):
-        return arrayobj.array_imag_part(context, builder, ty, value)
-    base: Any = ty.dtype.base
-    result = types.Array(base, ty.ndim, "C")
-    return context.compile_internal(builder, lambda a: np.zeros(a.shape, base), result(ty), [value])

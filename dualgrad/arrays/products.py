@@ -52,7 +52,6 @@ def value_part(typingctx: Any, array: Any, dual: Any) -> Any:
         source = context.make_array(array)(context, builder, args[0])
         shape = cgutils.unpack_tuple(builder, source.shape, array.ndim)
         copy = arrayobj._empty_nd_impl(context, builder, result, shape)
-        data = context.get_data_type(item).as_pointer()
         with cgutils.loop_nest(builder, shape, intp=context.get_value_type(types.intp)) as index:
             pointer, target = (
                 cgutils.get_item_pointer2(
@@ -61,7 +60,8 @@ def value_part(typingctx: Any, array: Any, dual: Any) -> Any:
                 )
                 for ty, it in ((array, source), (result, copy))
             )  # fmt: skip
-            value = context.unpack_value(builder, item, builder.bitcast(pointer, data))
+            value = arrayobj.load_item(context, builder, array, pointer)
+            value = builder.extract_value(value, 0) if active else value
             context.pack_value(builder, item, value, target)
         return impl_ret_new_ref(context, builder, result, copy._getvalue())
 

@@ -9,10 +9,10 @@ from numba.core import types
 from numba.extending import overload, register_jitable
 from numba.np import arraymath, arrayobj
 
-from dualgrad.arrays.borrow import borrow, dual_overload, level_of, over
+from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.arrays.values import values
 from dualgrad.scalars import value_of
-from dualgrad.types import DualType
+from dualgrad.types import DualType, over
 
 borrow(arraymath.ov_np_where_x_y, np.where)
 

@@ -8,9 +8,9 @@ import numpy as np
 from numba.core import types
 from numba.np import arraymath, arrayobj
 
-from dualgrad.arrays.borrow import borrow, dual_overload, level_of, over
+from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.arrays.values import values
-from dualgrad.types import DualType
+from dualgrad.types import DualType, over
 
 borrow(arraymath.np_vander, np.vander)
 borrow(arraymath._cross_impl, arraymath._cross)

@@ -18,19 +18,37 @@ from numba.np.numpy_support import lt_floats
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.views import strided_part
 from dualgrad.scalars import value_of
-from dualgrad.types import DualType
+from dualgrad.types import DualType, is_complex
 
 
 @intrinsic
 def values_of(typingctx: Any, array: Any) -> Any:
-    """The value part of an array of duals, one level down: a strided view of the same memory."""
+    """The value part of an array of duals, one level down: a strided view of the same memory.
+
+    Of complex numbers it is a copy, as the parts of a value do not lie side by side.
+    """
     result = array.copy(dtype=array.dtype.base, layout="A")
+    if is_complex(array.dtype):
+        copied = types.Array(array.dtype.base, array.ndim, "C")
+        return copied(array), _copied_values
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first = context.get_constant(types.intp, 0)
         return strided_part(context, builder, array, result, args[0], first)
 
     return result(array), codegen
+
+
+def _copied_values(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    item = sig.return_type.dtype
+
+    def copied(array: Any) -> Any:
+        result = np.empty(array.shape, item)
+        for index in np.ndindex(array.shape):
+            result[index] = value_of(array[index])
+        return result
+
+    return context.compile_internal(builder, copied, sig, args)
 
 
 def values(x: Any) -> Any:

@@ -21,10 +21,9 @@ from dualgrad.compile.frontend import (
     primal_type,
     retyped,
 )
-from dualgrad.compile.promote import with_primal
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.scalars import join
-from dualgrad.types import DualType
+from dualgrad.types import DualType, over
 
 
 def duals_in(ty: types.Type) -> Iterator[DualType]:
@@ -100,16 +99,16 @@ class Clone(DerivedDispatcher):
         if declared is None or level is None:
             return args
         cast = tuple(
-            with_primal(ty, to) if isinstance(ty, DualType) and isinstance(to, types.Float) else ty
+            over(ty, to) if isinstance(ty, DualType) else ty
             for ty, to in zip(args, declared.args, strict=True)
         )
         result = declared.return_type
         active = tuple(carries_dual(ty) for ty in args)
         if (
-            isinstance(result, types.Float)
+            isinstance(result, (types.Float, types.Complex))
             and summarise(self.original, declared.args, active, False).active_result
         ):
-            self.compile(with_primal(level, result)(*cast))
+            self.compile(over(level, result)(*cast))
         return cast
 
 

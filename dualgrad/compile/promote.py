@@ -9,19 +9,13 @@ from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from dualgrad.types import DualType, depth, primal
-
-
-def with_primal(dual: DualType, ty: types.Type) -> DualType:
-    """`dual` over another float type, which may come with dual levels of its own."""
-    base = with_primal(dual.base, ty) if isinstance(dual.base, DualType) else primal(ty)
-    return DualType(base, dual.n)
+from dualgrad.types import DualType, can_carry, depth, over
 
 
 def promoted(ty: types.Type, dual: DualType) -> types.Type:
     """The type of `promote(value, dual)` for a value of type `ty`."""
-    if isinstance(ty, (types.Float, DualType)):
-        return with_primal(dual, ty) if depth(ty) < dual.depth else ty
+    if can_carry(ty):
+        return over(dual, ty) if depth(ty) < dual.depth else ty
     if isinstance(ty, types.Array):
         layout = ty.layout if ty.layout in "CF" else "C"
         dtype = promoted(ty.dtype, dual)

@@ -27,8 +27,8 @@ from dualgrad.compile.activity import (
     is_fresh,
 )
 from dualgrad.compile.frontend import Typed, carries_dual
-from dualgrad.compile.promote import converted, promote, promoted, with_primal
-from dualgrad.types import DualType
+from dualgrad.compile.promote import converted, promote, promoted
+from dualgrad.types import DualType, over
 
 
 @register_jitable
@@ -202,7 +202,8 @@ class Rewriter:
 
     def _lifted(self, ty: Any) -> DualType | None:
         dtype = ty.instance_type if isinstance(ty, types.NumberClass) else ty.dtype
-        return with_primal(self.dual, dtype) if isinstance(dtype, types.Float) else None
+        carries = isinstance(dtype, (types.Float, types.Complex))
+        return over(self.dual, dtype) if carries else None
 
 
 class _Builder:

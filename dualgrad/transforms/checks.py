@@ -5,20 +5,20 @@ from __future__ import annotations
 from numba.core import types
 
 from dualgrad.compile.explain import readable
-from dualgrad.types import DualType
+from dualgrad.types import DualType, is_complex
 
 
 def differentiable(ty: types.Type, name: str) -> types.Type:
     """The scalar type, possibly dual, in which to differentiate by an argument of type `ty`."""
     item = ty.dtype if isinstance(ty, types.Array) else types.unliteral(ty)
+    if is_complex(item):
+        raise TypeError(
+            f"argument {name!r} is complex; differentiate by its real and imaginary parts instead"
+        )
     if isinstance(item, (types.Float, DualType)):
         return item
     if isinstance(item, (types.Integer, types.Boolean)):
         return types.float64
-    if isinstance(item, types.Complex):
-        raise TypeError(
-            f"argument {name!r} is complex; differentiate by its real and imaginary parts instead"
-        )
     raise TypeError(
         f"argument {name!r} has type {ty}; a transform differentiates by numbers and arrays of "
         "numbers (see argnums)"
@@ -43,16 +43,16 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
                 f"dg.{name}: the function returns {readable(str(ty))}; expected are numbers, "
                 "arrays of numbers, or a tuple of them"
             )
-        if isinstance(item, types.Complex):
-            raise TypeError(
-                f"dg.{name}: the function returns complex numbers; return real and "
-                "imaginary parts instead"
-            )
     scalar = isinstance(result, (types.Number, types.Boolean))
     if name in _INSTEAD and not scalar:
         raise TypeError(
             f"dg.{name}: the function must return a number, and returns "
             f"{readable(str(result))}; use {_INSTEAD[name]}"
+        )
+    if name == "grad" and is_complex(result):
+        raise TypeError(
+            "dg.grad: the function returns a complex number; return its real or imaginary part, "
+            "or both in an array to dg.jacobian"
         )
     if name == "jacobian" and scalar:
         raise TypeError(

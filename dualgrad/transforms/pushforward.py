@@ -115,7 +115,7 @@ class Pushforward(Sweep):
     def _read(self, o: Output) -> Iterator[str]:
         """Copy the lane of one output to `r`."""
         i = o.i
-        self.names[f"R{i}"] = o.item.base if o.active else self.dual.base
+        self.names[f"R{i}"] = self.derivative_type(o, self.dual)
         if not o.is_array:
             yield f"r{i} = lane(y{i}_1, 0)" if o.active else f"r{i} = R{i}(0.0)"
             return

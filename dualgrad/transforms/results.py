@@ -73,9 +73,9 @@ class Result:
             yield f"h{name} = r{name}.flat"
 
     def _dtype(self, sweep: Sweep) -> types.Type:
-        if self.output.active:
-            return sweep.plain(self.output.item)
-        return sweep.plain(self.inputs[0].dual) if self.inputs else self.output.item
+        if self.inputs:
+            return sweep.derivative_type(self.output, self.inputs[0].dual)
+        return sweep.plain(self.output.item) if self.output.active else self.output.item
 
     def _parts(self, sweep: Sweep) -> list[tuple[str, Any]]:
         """What its axes are those of, with their variables."""

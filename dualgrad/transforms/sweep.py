@@ -16,12 +16,12 @@ from numba.core import types
 from dualgrad.compile.activity import Summary, is_buffer, summarise
 from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
-from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, with_primal
+from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
 from dualgrad.scalars import join, value_of
 from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import place, private
-from dualgrad.types import DualType, depth, primal
+from dualgrad.types import DualType, complex_of, depth, is_complex, over, primal
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Sweep:
 
     def _input(self, k: int, outer: DualType | None) -> Input:
         base = differentiable(self.types[k], self.plan.params[k])
-        dual: Any = base if outer is None else with_primal(outer, base)
+        dual: Any = base if outer is None else over(outer, base)
         for n in self.lanes:
             dual = DualType(dual, n)
         self.names[f"D{k}{self.tag}"] = dual
@@ -190,6 +190,12 @@ class Sweep:
         for _ in self.lanes:
             dual = dual.base
         return dual
+
+    def derivative_type(self, o: Output, dual: DualType) -> Any:
+        """The type of the derivative of an output by an argument, which decides it if it is 0."""
+        if o.active:
+            return self.plain(o.item)
+        return complex_of(self.plain(dual)) if is_complex(o.item) else self.plain(dual)
 
     def value_of(self, item: str) -> str:
         """The expression for the value part of one."""

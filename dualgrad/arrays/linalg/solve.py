@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 from numba.np import linalg
 from numba.np.linalg import _LAPACK, F_INT_nptype, get_blas_kind
 
-from dualgrad.arrays.borrow import dual_overload, over
+from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.linalg.parts import (
     is_active,
     lane_count,
@@ -22,6 +22,7 @@ from dualgrad.arrays.linalg.parts import (
 from dualgrad.arrays.linalg.triangular import solve_factored
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.views import as_floats
+from dualgrad.types import over
 
 # ----------------------------------------------------------------------------------- systems
 

@@ -1,0 +1,196 @@
+"""What a dual number is in registers and in memory.
+
+In registers the lanes of a float base are one LLVM vector, those of a complex base two; in memory a
+dual is its value followed by its lanes without padding, so an array of duals is plain float memory
+of shape ``S + (1 + n,)``. A complex dual is in memory its real part and its imaginary part, each a
+dual, so that `.real` and `.imag` of an array are views as they are in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models, register_default
+
+from dualgrad.types import DualType, Lanes, is_complex, real_of
+
+
+@register_default(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """A vector in registers; in memory its power-of-two parts, which LLVM stores unpadded."""
+
+    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
+        base, n = dmm.lookup(fe_type.base), fe_type.n
+        self._base, self._parts = base, None
+        if fe_type.in_vector and not fe_type.in_two:
+            self._scalar = base.get_value_type()
+            super().__init__(dmm, fe_type, self._vector(n))
+            self._parts = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
+            # packed: a part larger than the rest would otherwise be aligned to its own size
+            self._data = ir.LiteralStructType([self._vector(k) for k in self._parts], packed=True)
+            return
+        if fe_type.in_two:
+            self._scalar = dmm.lookup(real_of(fe_type.base)).get_value_type()
+            super().__init__(dmm, fe_type, ir.LiteralStructType([self._vector(n)] * 2))
+        else:
+            super().__init__(dmm, fe_type, ir.ArrayType(base.get_value_type(), n))
+        self._data = ir.ArrayType(base.get_data_type(), n)
+
+    def _vector(self, n: int) -> ir.Type:
+        return self._scalar if n == 1 else ir.VectorType(self._scalar, n)
+
+    def get_data_type(self) -> ir.Type:
+        return self._data
+
+    def as_data(self, builder, value):  # type: ignore[no-untyped-def]
+        data = ir.Constant(self._data, ir.Undefined)
+        if self._parts is None:
+            for k in range(self._data.count):
+                item = self._base.as_data(builder, get_lane(builder, self.fe_type, value, k))
+                data = builder.insert_value(data, item, k)
+            return data
+        start = 0
+        for k, part in enumerate(self._parts):
+            data = builder.insert_value(data, _slice(builder, value, start, part), k)
+            start += part
+        return data
+
+    def from_data(self, builder, data):  # type: ignore[no-untyped-def]
+        if self._parts is None:
+            value = ir.Constant(self.get_value_type(), ir.Undefined)
+            for k in range(self._data.count):
+                item = self._base.from_data(builder, builder.extract_value(data, k))
+                value = put_lane(builder, self.fe_type, value, k, item)
+            return value
+        parts = [builder.extract_value(data, k) for k in range(len(self._parts))]
+        return parts[0] if len(parts) == 1 else _join(builder, self.get_value_type(), parts)
+
+    def load_from_data_pointer(self, builder, ptr, align=None):  # type: ignore[no-untyped-def]
+        if self._parts is None:
+            return super().load_from_data_pointer(builder, ptr, align)
+        # One vector load of exactly n elements. A packed struct promises no alignment.
+        whole = builder.bitcast(ptr, self.get_value_type().as_pointer())
+        return builder.load(whole, align=1)
+
+
+def get_lane(builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
+    """Lane `k` (a Python int or, over a plain base, an LLVM integer)."""
+    if not ty.in_vector:
+        return builder.extract_value(u, k)
+    if ty.in_two:
+        part = Lanes(real_of(ty.base), ty.n)
+        items = [get_lane(builder, part, builder.extract_value(u, i), k) for i in (0, 1)]
+        return cgutils.pack_struct(builder, items)
+    if ty.n == 1:
+        return u
+    return builder.extract_element(u, ir.IntType(32)(k) if isinstance(k, int) else k)
+
+
+def put_lane(builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
+    """`u` with lane `k` replaced."""
+    if not ty.in_vector:
+        return builder.insert_value(u, item, k)
+    if ty.in_two:
+        part = Lanes(real_of(ty.base), ty.n)
+        for i in (0, 1):
+            old, new = builder.extract_value(u, i), builder.extract_value(item, i)
+            u = builder.insert_value(u, put_lane(builder, part, old, k, new), i)
+        return u
+    if ty.n == 1:
+        return item
+    return builder.insert_element(u, item, ir.IntType(32)(k))
+
+
+def split(builder: Any, ty: types.Type, x: Any) -> tuple[Any, Any]:
+    """The real and the imaginary part of a complex number, dual or plain, or of its lanes."""
+    if isinstance(ty, types.Complex) or (isinstance(ty, Lanes) and ty.in_two):
+        return builder.extract_value(x, 0), builder.extract_value(x, 1)
+    parts = [split(builder, it, builder.extract_value(x, k)) for k, it in enumerate(_inside(ty))]
+    pack = cgutils.pack_array if isinstance(ty, Lanes) else cgutils.pack_struct
+    real, imag = (pack(builder, it) for it in zip(*parts, strict=True))
+    return real, imag
+
+
+def joined(builder: Any, ty: types.Type, real: Any, imag: Any) -> Any:
+    """The complex number of type `ty`, dual or plain, or its lanes, with these parts."""
+    if isinstance(ty, types.Complex) or (isinstance(ty, Lanes) and ty.in_two):
+        return cgutils.pack_struct(builder, [real, imag])
+    parts = [
+        joined(builder, it, builder.extract_value(real, k), builder.extract_value(imag, k))
+        for k, it in enumerate(_inside(ty))
+    ]
+    pack = cgutils.pack_array if isinstance(ty, Lanes) else cgutils.pack_struct
+    return pack(builder, parts)
+
+
+def _inside(ty: Any) -> list[types.Type]:
+    """The types that a dual, or the lanes over a dual, is made of."""
+    return [ty.base] * ty.n if isinstance(ty, Lanes) else [ty.base, ty.lanes]
+
+
+def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
+    """Elements `start : start + n` of a vector, a scalar for one element."""
+    if not isinstance(vector.type, ir.VectorType) or vector.type.count == n:
+        return vector
+    index = ir.IntType(32)
+    if n == 1:
+        return builder.extract_element(vector, index(start))
+    mask = ir.Constant(ir.VectorType(index, n), list(range(start, start + n)))
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def _join(builder, vector_type, parts):  # type: ignore[no-untyped-def]
+    """The vector whose elements are those of `parts` one after another."""
+    index, vector, start = ir.IntType(32), ir.Constant(vector_type, ir.Undefined), 0
+    for part in parts:
+        for k in range(getattr(part.type, "count", 1)):
+            is_vector = isinstance(part.type, ir.VectorType)
+            item = builder.extract_element(part, index(k)) if is_vector else part
+            vector = builder.insert_element(vector, item, index(start))
+            start += 1
+    return vector
+
+
+@register_default(DualType)
+class DualModel(models.StructModel):
+    """A struct of value and lanes; packed in memory, so arrays of duals have no padding.
+
+    In memory a complex one is a struct of two duals, its parts.
+    """
+
+    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(dmm, fe_type, [("value", fe_type.base), ("lanes", fe_type.lanes)])
+        self._part = dmm.lookup(real_of(fe_type)) if is_complex(fe_type) else None
+
+    def get_data_type(self) -> ir.Type:
+        stored = self._models if self._part is None else [self._part] * 2
+        return ir.LiteralStructType([model.get_data_type() for model in stored], packed=True)
+
+    def as_data(self, builder, value):  # type: ignore[no-untyped-def]
+        if self._part is None:
+            return super().as_data(builder, value)
+        data = ir.Constant(self.get_data_type(), ir.Undefined)
+        for k, part in enumerate(split(builder, self.fe_type, value)):
+            data = builder.insert_value(data, self._part.as_data(builder, part), k)
+        return data
+
+    def from_data(self, builder, data):  # type: ignore[no-untyped-def]
+        if self._part is None:
+            return super().from_data(builder, data)
+        parts = [self._part.from_data(builder, builder.extract_value(data, k)) for k in (0, 1)]
+        return joined(builder, self.fe_type, *parts)
+
+    def load_from_data_pointer(self, builder, ptr, align=None):  # type: ignore[no-untyped-def]
+        if self._part is None:
+            return super().load_from_data_pointer(builder, ptr, align)
+        pointers = [cgutils.gep_inbounds(builder, ptr, 0, k) for k in (0, 1)]
+        parts = [self._part.load_from_data_pointer(builder, it, align) for it in pointers]
+        return joined(builder, self.fe_type, *parts)
+
+    def as_return(self, builder, value):  # type: ignore[no-untyped-def]
+        return self.as_data(builder, value)
+
+    def from_return(self, builder, data):  # type: ignore[no-untyped-def]
+        return self.from_data(builder, data)
