@@ -217,9 +217,7 @@ def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> An
         return u
     if is_complex(target.base) and not is_complex(source.base):
         half = part_of(target)
-        return from_parts(
-            context, builder, target, cast(context, builder, u, source, half), None
-        )
+        return from_parts(context, builder, target, cast(context, builder, u, source, half), None)
     result = ir.Constant(context.get_value_type(target), ir.Undefined)
     for k in range(source.n):
         item = get(context, builder, source, u, k)

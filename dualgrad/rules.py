@@ -241,7 +241,8 @@ def complex_power_in_exponent(x: Any, y: Any, z: Any) -> Any:
 
 #: Plain functions that rules call; a compiler of rules has to know them.
 HELPERS: tuple[Callable[..., Any], ...] = (
-    sech_squared, inverse, complex_sech_squared, turned, leg, logistic, digamma, cosine, over_squares, power_in_base, power_in_exponent,
+    sech_squared, complex_sech_squared, inverse, turned, leg, logistic, digamma, cosine,
+    over_squares, power_in_base, power_in_exponent,
     complex_power_in_base, complex_power_in_exponent,
 )  # fmt: skip
 
@@ -266,7 +267,7 @@ _NOT_IN_NUMBA = {getattr(math, name, None) for name in ("cbrt", "fmod", "remaind
 
 
 def functions(name: str) -> tuple[Callable[..., Any], ...]:
-    """All functions of `numpy`, `math` and `cmath` that go by `name`, as far as Numba compiles them."""
+    """All functions of `numpy`, `math` and `cmath` that go by `name`, as Numba compiles them."""
     names = (name, *ALIASES.get(name, ()))
     found = [getattr(module, alias, None) for module in (np, math, cmath) for alias in names]
     return tuple(f for f in dict.fromkeys(found) if f is not None and f not in _NOT_IN_NUMBA)

@@ -7,6 +7,7 @@ tests.coverage_table` writes `docs/coverage.md`.
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ CONSTANTS: dict[str, Any] = {
     "I2": np.array([[2, 0, 1, 3], [1, 1, 0, 2], [3, 2, 0, 0]]),
     "MASK": np.array([True, False, True, True, False, False]),
     "K": np.array([0, 2, 1, 0, 2, 5]),
+    "CV": np.array([1.0 + 2.0j, -0.5j, 0.3 - 1.0j]),
+    "CM": np.array([[3.0 + 1.0j, 1.0, -0.5j], [0.25j, 2.0 - 1.0j, 1.5], [-1.0, 0.5 + 0.5j, 4.0j]]),
+    "cmath": cmath,
     "poly": poly,
     "sliding_window_view": np.lib.stride_tricks.sliding_window_view,
 }
@@ -1129,14 +1133,142 @@ POLYNOMIALS = [
     ),
 ]
 
-ROWS: list[Row] = [*STATISTICS, *SELECTION, *SORTING, *SHAPE, *CREATION, *POLYNOMIALS]
+_HERMITIAN = "h = CM @ CM.conj().T + np.outer(x[:3] + 1j * x[3:], x[:3] - 1j * x[3:]); "
+_GENERAL = "a = CM + np.outer(x[:3], CV); "
+COMPLEX = [
+    row(
+        "arithmetic",
+        "v",
+        _D,
+        "x + 1j * x[::-1]",
+        "(1j * x + W) * (x - 2j)",
+        "(1j * x + 1.0) / (x - 1j)",
+        "-(1j * x)",
+        "(x + 1j) ** 2",
+        "(x + 1j) ** x",
+        "1.0 / (x + 1j)",
+        "z = x * 1j; z *= x; z += 2.0; z /= W; z",
+        "complex(x[0], x[1])",
+        "np.complex128(x[0])",
+        "x.astype(np.complex128) * 1j",
+        "np.maximum(1j * x + W, x)",
+        "np.square(1j * x + 1.0)",
+        "np.reciprocal(1j * x + 1.0)",
+        "np.sign(x + 1j)",
+        "np.nansum((x + 1j) * W)",
+    ),
+    row(
+        "parts",
+        "v",
+        _D,
+        "(x * (x + 2j)).real",
+        "(x * (x + 2j)).imag",
+        "np.real(x * (x + 2j)) + np.imag(x * (x + 2j))",
+        "np.conj(x * (x + 2j))",
+        "(x * (x + 2j)).conjugate()",
+        "np.abs(x + 2j)",
+        "abs(x[0] + 2j)",
+        "np.angle(x + 2j)",
+        "np.angle(x[0] + 2j, True)",
+        "cmath.phase(x[0] + 2j)",
+        "cmath.polar(x[0] + 2j)[0]",
+        "cmath.rect(x[0], x[1])",
+        "z = np.zeros(6, np.complex128); z.real[:] = x; z.imag[1:] = x[:5]; z * z",
+        "z = np.empty(6, np.complex128); z[:] = x; r = z.real; z[0] = 5j + 3.0 * x[1]; r * r",
+        "z = np.ones((2, 3), np.complex128); z.imag[1, ::2] = x[:2]; z.T.imag * x[1]",
+        "z = np.full(3, 1j); z[1] = x[0]; z * z",
+    ),
+    row(
+        "reductions",
+        "v",
+        _D,
+        "np.sum(np.exp(1j * x))",
+        "np.exp(1j * x).sum()",
+        "np.sum(np.exp(1j * x).reshape(2, 3), axis=0)",
+        "np.prod(x + 1j)",
+        "np.mean(np.exp(1j * x))",
+        "np.exp(1j * x).mean()",
+        "np.cumsum(np.exp(1j * x))",
+        "np.cumprod(x + 1j)",
+        "np.var(np.exp(1j * x) * x)",
+        "np.std(np.exp(1j * x) * x)",
+        "np.max(x + 1j)",
+        "np.min(x + 1j)",
+        "np.sort(x + 1j)",
+        "np.where(x > 0, x * 1j, W)",
+        "np.diff(np.exp(1j * x))",
+        "np.trapezoid(np.exp(1j * x))",
+    ),
+    row(
+        "products",
+        "v",
+        _D,
+        "np.dot(x[:3] + 1j, CV)",
+        "np.vdot(x[:3] + 1j, CV)",
+        "np.vdot(CV, x[:3] + 1j)",
+        "np.vdot(x[:3] + 1j, x[3:] - 2j)",
+        "CM @ (x[:3] + 1j)",
+        "np.outer(x[:3], CV) @ CM",
+        "np.outer(x[:3], CV) @ np.outer(CV, x[3:])",
+        "np.trace(np.outer(x[:3], CV))",
+        "np.kron(x[:2] + 1j, CV)",
+        "np.linalg.matrix_power(np.outer(x[:3], CV), 2)",
+        "np.convolve(x + 1j, CV)",
+        "np.linalg.norm(x + 2j)",
+        "np.linalg.norm((x + 2j)[::2])",
+        "np.linalg.norm(np.outer(x, CV))",
+    ),
+    row(
+        "linalg",
+        "v",
+        _D,
+        "np.linalg.solve(CM, x[:3] + 1j)",
+        f"{_GENERAL}np.linalg.solve(a, CV)",
+        f"{_GENERAL}np.linalg.solve(a, np.outer(CV, x[3:]))",
+        f"{_GENERAL}np.linalg.inv(a)",
+        f"{_GENERAL}np.linalg.det(a)",
+        f"{_GENERAL}np.linalg.slogdet(a)[0]",
+        f"{_GENERAL}np.linalg.slogdet(a)[1]",
+        f"{_GENERAL}np.linalg.pinv(a[:, :2])",
+        f"{_GENERAL}np.linalg.pinv(a[:2])",
+        f"{_GENERAL}np.linalg.cond(a)",
+        f"{_GENERAL}np.linalg.norm(a, 2)",
+    ),
+    row(
+        "factorisations",
+        "v",
+        _D,
+        f"{_HERMITIAN}np.linalg.cholesky(h)",
+        f"{_HERMITIAN}np.linalg.eigh(h)[0]",
+        f"{_HERMITIAN}np.linalg.eigh(h)[1]",
+        f"{_HERMITIAN}np.linalg.eigvalsh(h)",
+        f"{_GENERAL}np.linalg.qr(a)[0]",
+        f"{_GENERAL}np.linalg.qr(a)[1]",
+        f"{_GENERAL}np.linalg.qr(a[:, :2])[0]",
+        f"{_GENERAL}np.linalg.qr(a[:2])[1]",
+    ),
+    row(
+        "eigenvalues",
+        "v",
+        _D,
+        f"{_GENERAL}np.linalg.eig(a)[0]",
+        f"{_GENERAL}np.linalg.eig(a)[1]",
+        f"{_GENERAL}np.linalg.eigvals(a)",
+        "np.roots(x[:4] + 1j)",
+        "np.roots(np.array([1.0, -3.0 - x[2], 1.0 + x[4]]))",
+    ),
+]
+
+ROWS: list[Row] = [*STATISTICS, *SELECTION, *SORTING, *SHAPE, *CREATION, *POLYNOMIALS, *COMPLEX]
 
 #: call forms that Numba compiles and dualgrad refuses: one each
 REFUSED: list[Row] = [
     row("view", "v", "", "x.view(np.int64) * 1.0"),
     row("tobytes", "v", "", "x * x.tobytes()[0]"),
     row("frombuffer", "v", "", "np.frombuffer(x)"),
-    row("roots", "up", "", "np.roots(np.array([1.0, -x[5], x[0]]))"),
+    row("svd", "v", "", "np.linalg.svd(CM + np.diag(x[:3]))[1]"),
+    row("lstsq", "v", "", "np.linalg.lstsq(CM + np.diag(x[:3]), CV)[0]"),
+    row("interp", "v", "", "np.interp(x, GRID, GRID * 1j)"),
 ]
 
 # ------------------------------------------------------------------------------------ page
@@ -1179,6 +1311,7 @@ SECTIONS = {
     "Shape": SHAPE,
     "Creation": CREATION,
     "Polynomials and convolution": POLYNOMIALS,
+    "Complex numbers": COMPLEX,
     "Refused": REFUSED,
 }
 

@@ -24,7 +24,7 @@ def jacobian(f: Callable[[Any], Any], x: np.ndarray) -> tuple[np.ndarray, np.nda
             up, down = x.copy(), x.copy()
             up[index] += h
             down[index] -= h
-            high, low = np.asarray(f(up), dtype=float), np.asarray(f(down), dtype=float)
+            high, low = (np.asarray(f(at)) * 1.0 for at in (up, down))
             row = [(high - low) / (up[index] - down[index])]
             for k, earlier in enumerate(tableau):
                 row.append(row[k] + (row[k] - earlier) / (4.0 ** (k + 1) - 1.0))

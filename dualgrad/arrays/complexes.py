@@ -56,9 +56,7 @@ def _imag(context: Any, builder: Any, ty: Any, value: Any) -> Any:
         return _part(context, builder, ty, value, 1)
     base: Any = ty.dtype.base
     result = types.Array(base, ty.ndim, "C")
-    return context.compile_internal(
-        builder, lambda a: np.zeros(a.shape, base), result(ty), [value]
-    )
+    return context.compile_internal(builder, lambda a: np.zeros(a.shape, base), result(ty), [value])
 
 
 def _part(context: Any, builder: Any, ty: Any, value: Any, k: int) -> Any:

@@ -37,7 +37,7 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
     if level is None or not arrayobj.is_nonelike(dtype):
         return None
     item = getattr(a, "dtype", a)
-    if not isinstance(item, types.Float):
+    if not isinstance(item, (types.Float, types.Complex)):
         return None  # a dual already, or an integer
     dual: Any = over(level, item)
     return lambda a, fill_value, dtype=None: np.full_like(a, fill_value, dual)

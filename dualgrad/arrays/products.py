@@ -310,7 +310,17 @@ def _dot(a: Any, b: Any) -> Any:
 @overload(np.vdot, target="cpu")
 def _vdot(a: Any, b: Any) -> Any:
     level = _level("np.vdot()", a, b)
-    return _inner(a, b, level) if level is not None and a.ndim == b.ndim == 1 else None
+    if level is None or not a.ndim == b.ndim == 1:
+        return None
+
+    def vdot(a: Any, b: Any) -> Any:
+        value = np.vdot(value_part(a, level), value_part(b, level))
+        total = zero(level)
+        for k in range(len(a)):
+            total += np.conj(a[k]) * b[k]
+        return with_value(total, value)
+
+    return vdot
 
 
 @overload(np.dot, target="cpu")

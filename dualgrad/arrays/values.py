@@ -13,12 +13,11 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic, overload
 from numba.np import arraymath, arrayobj
-from numba.np.numpy_support import lt_floats
 
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.views import strided_part
 from dualgrad.scalars import value_of
-from dualgrad.types import DualType, is_complex
+from dualgrad.types import DualType, is_complex, primal
 
 
 @intrinsic
@@ -111,7 +110,7 @@ _lt_implementation, _get_isnan = arrayobj.lt_implementation, arraymath.get_isnan
 
 
 def _lt(dtype: Any) -> Any:
-    return lt_floats if isinstance(dtype, DualType) else _lt_implementation(dtype)
+    return _lt_implementation(primal(dtype))
 
 
 def _isnan(dtype: Any) -> Any:

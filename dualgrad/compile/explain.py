@@ -35,9 +35,9 @@ _CAUSES: list[tuple[str, str, str]] = [
         "dg.custom_jvp",
     ),
     (
-        r"complex numbers carry no derivatives",
-        "complex numbers carry no derivatives",
-        "compute with real and imaginary parts",
+        r"(?P<what>np\.linalg\.\w+)\(\) of complex numbers",
+        "there is no derivative rule for {what} of a complex matrix",
+        "write it with functions that have one: solve, inv, det, eig, eigh, cholesky, qr, pinv",
     ),
     (
         r"unsupported recursion",

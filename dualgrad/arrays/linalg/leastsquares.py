@@ -14,6 +14,7 @@ from numba.extending import register_jitable
 
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.linalg.parts import (
+    adjoint,
     epsilon,
     is_active,
     matrix_level,
@@ -32,7 +33,7 @@ _RANK_DEFICIENT = (
 
 @dual_overload(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = 1.0e-15) -> Any:
-    """``dP = -P dA P + P P.T dA.T (1 - A P) + (1 - P A) dA.T P.T P``."""
+    """``dP = -P dA P + P P.H dA.H (1 - A P) + (1 - P A) dA.H P.H P``."""
     level: Any = matrix_level("pinv", a)
     if level is None:
         return None
@@ -49,10 +50,10 @@ def _pinv(a: Any, rcond: Any = 1.0e-15) -> Any:
         slope = np.dot(np.dot(-p, a), p)
         # One of the projections is zero; which one, the shape says.
         if a.shape[0] > a.shape[1]:
-            b = np.dot(np.dot(p, p.T), a.T)
+            b = np.dot(np.dot(p, adjoint(p)), adjoint(a))
             slope = slope + (b - np.dot(np.dot(b, x), p))
         elif a.shape[0] < a.shape[1]:
-            b = np.dot(a.T, np.dot(p.T, p))
+            b = np.dot(adjoint(a), np.dot(adjoint(p), p))
             slope = slope + (b - np.dot(p, np.dot(x, b)))
         return with_values(slope, p)
 
@@ -65,7 +66,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = -1.0) -> Any:
 
     The sum of squares of r changes by ``2 r.T (db - dA x)``, as r is orthogonal to A.
     """
-    level: Any = matrix_level("lstsq", a, b)
+    level: Any = matrix_level("lstsq", a, b, on_complex=False)
     if level is None:
         return None
     eps = epsilon(level)

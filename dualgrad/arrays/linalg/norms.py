@@ -13,6 +13,7 @@ from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.arrays.linalg.parts import with_value
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.values import values, values_of
+from dualgrad.types import real_of
 
 # Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
 borrow(linalg.norm_impl, np.linalg.norm)
@@ -24,18 +25,19 @@ borrow(linalg.matrix_trace_impl, np.trace)
 
 @dual_overload(linalg._oneD_norm_2)
 def _norm(a: Any) -> Any:
-    """``x . dx / |x|``, and 0 at 0."""
+    """``Re(x.H dx) / |x|``, and 0 at 0."""
     level: Any = level_of(a)
+    start: Any = real_of(level)
     # BLAS sums strided items in another order than contiguous ones
     value = _value_of_contiguous(level) if a.layout in "CF" else _value_of_strided
 
     def norm(a: Any) -> Any:
         size = value(a)
-        total = zero(level)
+        total = zero(start)
         if size == 0:
             return with_value(total, size)
         for item in a:
-            total += item * (values(item) / size)
+            total += (item * (np.conj(values(item)) / size)).real
         return with_value(total, size)
 
     return norm

@@ -8,19 +8,20 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.scalars import join
-from dualgrad.types import DualType, depth, primal
+from dualgrad.types import DualType, depth, is_complex, primal, real_of
 
 
-def matrix_level(name: str, *operands: Any) -> DualType | None:
+def matrix_level(name: str, *operands: Any, on_complex: bool = True) -> DualType | None:
     """The level at which a function of a matrix (and a right-hand side) differentiates.
 
-    None for what Numba's own code is to refuse in its own words.
+    `on_complex` says whether its rule holds for complex matrices too. None for what Numba's own
+    code is to refuse in its own words.
     """
     if not all(isinstance(ty, types.Array) for ty in operands) or operands[0].ndim != 2:
         return None
@@ -29,6 +30,8 @@ def matrix_level(name: str, *operands: Any) -> DualType | None:
     if len({primal(ty.dtype) for ty in operands}) > 1:
         message = f"np.linalg.{name}() only supports inputs that have homogeneous dtypes."
         raise TypingError(message, highlighting=False)
+    if is_complex(operands[0].dtype) and not on_complex:
+        raise TypingError(f"np.linalg.{name}() of complex numbers", highlighting=False)
     return join([ty.dtype for ty in operands])
 
 
@@ -39,7 +42,7 @@ def is_active(ty: Any, level: DualType) -> bool:
 
 def epsilon(level: DualType) -> float:
     """The spacing of floats at one, in the precision of a dual."""
-    return float(np.finfo(as_dtype(primal(level))).eps)
+    return float(np.finfo(as_dtype(primal(real_of(level)))).eps)
 
 
 @intrinsic
@@ -91,13 +94,24 @@ def with_values(duals: Any, values: Any) -> Any:
 
 @register_jitable
 def from_lower(a: Any) -> Any:
-    """The symmetric matrix of which LAPACK reads the lower triangle only."""
+    """The symmetric or Hermitian matrix of which LAPACK reads the lower triangle only."""
     n = len(a)
     result = np.empty((n, n), a.dtype)
     for i in range(n):
-        for j in range(i + 1):
-            result[i, j] = result[j, i] = a[i, j]
+        for j in range(i):
+            result[i, j], result[j, i] = a[i, j], np.conj(a[i, j])
+        result[i, i] = a[i, i].real
     return result
+
+
+def adjoint(a: Any) -> Any:
+    """The transpose of a matrix, conjugate if it is complex."""
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(adjoint)
+def _adjoint(a):  # type: ignore[no-untyped-def]
+    return (lambda a: np.conj(a).T) if is_complex(a.dtype) else lambda a: a.T
 
 
 @intrinsic
@@ -141,9 +155,25 @@ def plain(typingctx: Any, x: Any) -> Any:
     return ty(x), codegen
 
 
-@register_jitable
 def sizes_of_tangents(duals: Any) -> Any:
     """The largest absolute tangent of each item of a matrix, at the outermost level."""
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(sizes_of_tangents)
+def _sizes_of_tangents(duals):  # type: ignore[no-untyped-def]
+    if not is_complex(duals.dtype):
+        return _sizes_of_real_tangents
+
+    def by_parts(duals):  # type: ignore[no-untyped-def]
+        real = _sizes_of_real_tangents(duals.real.copy())
+        return np.maximum(real, _sizes_of_real_tangents(duals.imag.copy()))
+
+    return by_parts
+
+
+@register_jitable
+def _sizes_of_real_tangents(duals):  # type: ignore[no-untyped-def]
     rows = rows_of_floats(duals)
     result = np.zeros(duals.shape)
     n = duals.shape[1]

@@ -22,7 +22,7 @@ from dualgrad.arrays.linalg.parts import (
 from dualgrad.arrays.linalg.triangular import solve_factored
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.views import as_floats
-from dualgrad.types import over
+from dualgrad.types import is_complex, over
 
 # ----------------------------------------------------------------------------------- systems
 
@@ -45,16 +45,39 @@ def _solve(a: Any, b: Any) -> Any:
             return finish(r, x)
 
     else:
+        replace = _by_parts(level.base) if is_complex(level) else _in_place
 
         def solve(a: Any, b: Any) -> Any:
             matrix = value_part(a, level)
             x = np.linalg.solve(matrix, value_part(b, level))
             r = right_hand_side(a, b, x)
-            rows = _matrix_of(r)
-            rows[...] = np.linalg.solve(matrix, rows)
+            replace(matrix, r)
             return finish(r, x)
 
     return solve
+
+
+@register_jitable
+def _in_place(matrix: Any, r: Any) -> None:
+    """``r = matrix**-1 r`` for the tangents of right-hand sides."""
+    rows = _matrix_of(r)
+    rows[...] = np.linalg.solve(matrix, rows)
+
+
+def _by_parts(item: Any) -> Any:
+    """The same for complex numbers, which have their real and imaginary parts apart."""
+
+    @register_jitable
+    def by_parts(matrix: Any, r: Any) -> None:
+        real, imag = r.real.copy(), r.imag.copy()
+        real_rows, imag_rows = _matrix_of(real), _matrix_of(imag)
+        rows = np.empty(real_rows.shape, item)
+        rows.real[...], rows.imag[...] = real_rows, imag_rows
+        rows = np.linalg.solve(matrix, rows)
+        real_rows[...], imag_rows[...] = rows.real, rows.imag
+        r.real[...], r.imag[...] = real, imag
+
+    return by_parts
 
 
 @register_jitable
@@ -142,6 +165,8 @@ def _slogdet(a: Any) -> Any:
     if level is None:
         return None
     start: Any = over(level, types.float64)
+    if is_complex(level):
+        return _complex_slogdet(level, start)
 
     def slogdet(a: Any) -> Any:
         x = value_part(a, level)
@@ -149,6 +174,21 @@ def _slogdet(a: Any) -> Any:
         if sign == 0:
             return sign, np.log(np.linalg.det(a))
         return sign, with_value(_trace_of_product(np.linalg.inv(x), a, zero(start)), value)
+
+    return slogdet
+
+
+def _complex_slogdet(level: Any, start: Any) -> Any:
+    """Of ``tr(A**-1 dA)`` the real part changes the logarithm, the imaginary part the phase."""
+
+    def slogdet(a: Any) -> Any:
+        x = value_part(a, level)
+        sign, value = np.linalg.slogdet(x)
+        if sign == 0:
+            det = np.linalg.det(a)
+            return with_value(np.sqrt(det), sign), with_value(np.log(det).real, value)
+        slope = _trace_of_product(np.linalg.inv(x), a, zero(start) + 0j)
+        return with_value(slope.imag * (1j * sign), sign), with_value(slope.real, value)
 
     return slogdet
 

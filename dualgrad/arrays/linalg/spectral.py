@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.core.errors import TypingError
 from numba.extending import register_jitable
 from numba.np import linalg, numpy_support
 
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.linalg.parts import (
+    adjoint,
     epsilon,
     from_lower,
     matrix_level,
@@ -25,8 +25,9 @@ from dualgrad.arrays.linalg.parts import (
     with_values,
 )
 from dualgrad.arrays.products import value_part
+from dualgrad.types import complex_of, is_complex
 
-# ------------------------------------------------------------------------ symmetric matrices
+# ----------------------------------------------------------- symmetric and Hermitian matrices
 
 
 @register_jitable
@@ -75,18 +76,36 @@ def _diagonal(m: Any, values: Any) -> Any:
 
 @dual_overload(np.linalg.eigh)
 def _eigh(a: Any) -> Any:
-    """``M = V.T dA V``: ``dw = diag(M)``, ``dV = V (M[i, j] / (w[j] - w[i]))``."""
+    """``M = V.H dA V``: ``dw = diag(M)``, ``dV = V (M[i, j] / (w[j] - w[i]))``."""
     level: Any = matrix_level("eigh", a)
     if level is None:
         return None
     eps = epsilon(level)
+    fix_phase = _keep_first_real if is_complex(level) else _nothing
 
     def eigh(a: Any) -> Any:
         w, v = np.linalg.eigh(value_part(a, level))
-        m = np.dot(np.dot(v.T, from_lower(a)), v)
-        return _diagonal(m, w), with_values(np.dot(v, _quotients(m, w, eps)), v)
+        m = np.dot(np.dot(adjoint(v), from_lower(a)), v)
+        dv = np.dot(v, _quotients(m, w, eps))
+        fix_phase(dv, v)
+        return _diagonal(m.real, w), with_values(dv, v)
 
     return eigh
+
+
+@register_jitable
+def _keep_first_real(dv: Any, v: Any) -> None:
+    """LAPACK makes the first component of each vector real. One that is zero says no phase: nan."""
+    for j in range(len(v)):
+        if v[0, j] == 0.0:
+            dv[:, j] = dv[:, j] * np.nan
+        else:
+            _turn(dv, v, j, 0, 0.0)
+
+
+@register_jitable
+def _nothing(dv: Any, v: Any) -> None:
+    pass
 
 
 @dual_overload(np.linalg.eigvalsh)
@@ -99,9 +118,9 @@ def _eigvalsh(a: Any) -> Any:
     def eigvalsh(a: Any) -> Any:
         x = value_part(a, level)
         w, v = np.linalg.eigh(x)
-        m = np.dot(np.dot(v.T, from_lower(a)), v)
+        m = np.dot(np.dot(adjoint(v), from_lower(a)), v)
         _quotients(m, w, eps)  # raises
-        return _diagonal(m, np.linalg.eigvalsh(x))
+        return _diagonal(m.real, np.linalg.eigvalsh(x))
 
     return eigvalsh
 
@@ -109,49 +128,71 @@ def _eigvalsh(a: Any) -> Any:
 # -------------------------------------------------------------------------- general matrices
 
 
-def _eigen_level(name: str, a: Any) -> Any:
-    level = matrix_level(name, a)
-    if level is not None and numpy_support.numpy_version >= (2, 5):
-        raise TypingError("complex numbers carry no derivatives")  # Numba follows NumPy
-    return level
+def _eigen_level(level: Any) -> Any:
+    """The level of eigenvalues and vectors: complex, but for real matrices before NumPy 2.5."""
+    return complex_of(level) if numpy_support.numpy_version >= (2, 5) else level
 
 
 @dual_overload(np.linalg.eig)
 def _eig(a: Any) -> Any:
-    """``M = V**-1 dA V``, as for symmetric matrices; then vectors keep the length one.
-
-    Numba raises where an eigenvalue is complex.
-    """
-    level: Any = _eigen_level("eig", a)
+    """``M = V**-1 dA V``, as for symmetric matrices; then vectors keep the length one."""
+    level: Any = matrix_level("eig", a)
     if level is None:
         return None
-    eps = epsilon(level)
+    eps, item = epsilon(level), _eigen_level(level)
+    normalise = _keep_length_and_phase if is_complex(item) else _keep_length
 
     def eig(a: Any) -> Any:
         w, v = np.linalg.eig(value_part(a, level))
-        m = np.dot(np.dot(np.linalg.inv(v), a), v)
-        c = _quotients(m, w, eps)
-        overlaps = np.dot(v.T, v)
-        along = np.dot(overlaps, c)
-        for j in range(len(w)):
-            c[j, j] = c[j, j] - along[j, j]
-        return _diagonal(m, w), with_values(np.dot(v, c), v)
+        m = np.dot(np.dot(np.linalg.inv(v), a.astype(item)), v)
+        dv = np.dot(v, _quotients(m, w, eps))
+        normalise(dv, v)
+        return _diagonal(m, w), with_values(dv, v)
 
     return eig
 
 
+@register_jitable
+def _keep_length(dv: Any, v: Any) -> None:
+    overlaps = np.dot(v.T, dv)
+    for j in range(v.shape[1]):
+        for i in range(v.shape[0]):
+            dv[i, j] = dv[i, j] - v[i, j] * overlaps[j, j]
+
+
+@register_jitable
+def _keep_length_and_phase(dv: Any, v: Any) -> None:
+    """LAPACK makes the largest component of each vector real."""
+    overlaps = np.dot(adjoint(v), dv)
+    for j in range(v.shape[1]):
+        k = 0
+        for i in range(v.shape[0]):
+            size = abs(plain(v[i, j])) if plain(v[i, j]).imag == 0.0 else 0.0
+            if size > abs(plain(v[k, j])) or plain(v[k, j]).imag != 0.0:
+                k = i
+        _turn(dv, v, j, k, overlaps[j, j].real)
+
+
+@register_jitable
+def _turn(dv: Any, v: Any, j: int, k: int, along: Any) -> None:
+    """Take the multiple of a vector from its tangent that changes length and phase of item k."""
+    change = along + 1j * (dv[k, j] / v[k, j]).imag
+    for i in range(v.shape[0]):
+        dv[i, j] = dv[i, j] - v[i, j] * change
+
+
 @dual_overload(np.linalg.eigvals)
 def _eigvals(a: Any) -> Any:
-    level: Any = _eigen_level("eigvals", a)
+    level: Any = matrix_level("eigvals", a)
     if level is None:
         return None
-    eps = epsilon(level)
+    eps, item = epsilon(level), _eigen_level(level)
 
     def eigvals(a: Any) -> Any:
         x = value_part(a, level)
         values = np.linalg.eigvals(x)
         w, v = np.linalg.eig(x)
-        m = np.dot(np.dot(np.linalg.inv(v), a), v)
+        m = np.dot(np.dot(np.linalg.inv(v), a.astype(item)), v)
         _quotients(m, w, eps)  # raises
         # LAPACK need not list them in the same order with and without vectors
         result = np.empty(len(values), m.dtype)
@@ -227,7 +268,7 @@ def _beyond(u: Any, k: int, du: Any) -> Any:
 @dual_overload(np.linalg.svd)
 def _svd(a: Any, full_matrices: Any = 1) -> Any:
     """``P = U.T dA V``: ``ds = diag(P)`` and the rules of Giles for the vectors."""
-    level: Any = matrix_level("svd", a)
+    level: Any = matrix_level("svd", a, on_complex=False)
     if level is None:
         return None
     eps = epsilon(level)
@@ -269,9 +310,9 @@ def _singular_values(a: Any) -> Any:
         x = value_part(a, level)
         values = linalg._compute_singular_values(x)
         u, s, vt = np.linalg.svd(x, False)
-        p = np.dot(np.dot(u.T, a), vt.T)
+        p = np.dot(np.dot(adjoint(u), a), adjoint(vt))
         n, size = len(s), max(a.shape)
-        sizes, all_sizes = sizes_of_tangents(p + p.T), sizes_of_tangents(p)
+        sizes, all_sizes = sizes_of_tangents(p + adjoint(p)), sizes_of_tangents(p)
         negligible, tolerance = 8 * size * eps * _largest(all_sizes), size * eps * plain(s[0])
         for i in range(n):
             if plain(s[i]) <= tolerance * 0.0:
@@ -285,6 +326,6 @@ def _singular_values(a: Any) -> Any:
                         "repeated singular values have no derivative: this norm or condition "
                         "number has a kink here"
                     )
-        return _diagonal(p, values)
+        return _diagonal(p.real, values)
 
     return singular_values
