@@ -370,9 +370,11 @@ def _conjugate_tangent(c: Call) -> Any:
 
 
 def _from_parts(c: Call) -> Any:
-    """``complex(x, y)``."""
+    """``complex(x, y)`` of real numbers, or ``complex(z)``."""
+    if len(c.tangents) == 1:
+        return c.tangents[0]
     parts = [None if t is None else split(c.builder, c.lanes_type, t)[0] for t in c.tangents]
-    return c.lanes(lanes.from_parts, *parts, *[None] * (2 - len(parts)))
+    return c.lanes(lanes.from_parts, *parts)
 
 
 def _log(c: Call) -> Any:

@@ -76,7 +76,9 @@ class DualUfunc(AbstractTemplate):
 def _register(fn: Any, ufunc: np.ufunc, inplace: bool) -> None:
     class Kernel(npyimpl._Kernel):
         def generate(self, *args: Any) -> Any:
-            item_type, item = lanes.call(self.context, self.builder, fn, self.outer_sig.args, args)
+            # Numba too takes the ufunc here, which divides by zero without an exception
+            operands = self.context, self.builder, ufunc, self.outer_sig.args, args
+            item_type, item = lanes.call(*operands)
             return self.cast(item, item_type, self.outer_sig.return_type)
 
     @lower_builtin(("dual array", fn), types.VarArg(types.Any))

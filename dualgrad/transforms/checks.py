@@ -36,8 +36,8 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
             f"dg.{name}: the function returns None; return the result, or name the argument "
             "that it writes the result to with out_argnum="
         )
-    for ty in items:
-        item = ty.dtype if isinstance(ty, types.Array) else ty
+    numbers = [ty.dtype if isinstance(ty, types.Array) else ty for ty in items]
+    for ty, item in zip(items, numbers, strict=True):
         if not isinstance(item, (types.Number, types.Boolean)):
             raise TypeError(
                 f"dg.{name}: the function returns {readable(str(ty))}; expected are numbers, "
@@ -49,10 +49,9 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
             f"dg.{name}: the function must return a number, and returns "
             f"{readable(str(result))}; use {_INSTEAD[name]}"
         )
-    if name == "grad" and is_complex(result):
+    if name in ("grad", "hessian", "hvp") and any(is_complex(it) for it in numbers):
         raise TypeError(
-            "dg.grad: the function returns a complex number; return its real or imaginary part, "
-            "or both in an array to dg.jacobian"
+            f"dg.{name}: the function returns complex numbers; return real or imaginary parts"
         )
     if name == "jacobian" and scalar:
         raise TypeError(
