@@ -324,7 +324,7 @@ def _vector(x):  # type: ignore[no-untyped-def]
 
 
 def _eigenvalue(x):  # type: ignore[no-untyped-def]
-    return np.linalg.eigvals(x)[0]
+    return np.linalg.eigvals(x)[0].real
 
 
 def _singular_value(x):  # type: ignore[no-untyped-def]
