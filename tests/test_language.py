@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import float64, guvectorize, literal_unroll, njit, prange, typed, types, vectorize
+from numba import float64, literal_unroll, njit, prange, typed, types, vectorize
 from numba.experimental import jitclass
 from numba.extending import overload
 
@@ -249,18 +249,3 @@ def test_print_shows_values(capfd: pytest.CaptureFixture[str]) -> None:
     by_dualgrad = capfd.readouterr().out
     prints(X)
     assert by_dualgrad == capfd.readouterr().out
-
-
-def test_guvectorize_is_refused() -> None:
-    @guvectorize([(float64[:], float64[:])], "(n)->(n)")
-    def doubled(x, out):
-        for i in range(x.size):
-            out[i] = 2 * x[i]
-
-    def calls(x):
-        out = np.zeros_like(x)
-        doubled(x, out)
-        return out[0]
-
-    with pytest.raises(dg.NotDifferentiable, match="doubled"):
-        dg.grad(calls)(X)

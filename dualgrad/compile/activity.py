@@ -17,7 +17,9 @@ from numba.core.errors import UnsupportedError
 from numba.core.typing import templates
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
+from numba.stencils.stencil import StencilFunc
 
+from dualgrad.compile import gufuncs, stencils
 from dualgrad.compile.frontend import Typed, derived, is_compiled, typed
 from dualgrad.types import DualType
 
@@ -68,7 +70,7 @@ def can_carry(ty: types.Type | None) -> bool:
     return not isinstance(ty, _VALUES)
 
 
-_UFUNCS = (np.ufunc, DUFunc, GUFunc)
+_UFUNCS = (np.ufunc, DUFunc)
 
 
 class Summary(NamedTuple):
@@ -244,7 +246,7 @@ class Activity:
     def _call(self, target: str, expr: Any) -> None:
         kind = self._type(expr.func.name)
         args = [var.name for var in call_arguments(expr)]
-        dispatcher = called_dispatcher(kind)
+        dispatcher = called_dispatcher(self.code, expr)
         if dispatcher is not None:
             self._call_dispatcher(target, expr, dispatcher)
             return
@@ -301,11 +303,19 @@ class Activity:
             self._activate(target)
 
 
-def called_dispatcher(kind: types.Type | None) -> Any:
-    """The `@njit` function that a variable of this type is; None if it is something else."""
+def called_dispatcher(code: Typed, expr: Any) -> Any:
+    """The `@njit` function that is called, or one that does the same; None if there is none."""
+    kind = code.typemap.get(expr.func.name)
     if isinstance(kind, types.RecursiveCall):
         kind = kind.dispatcher_type
-    return kind.dispatcher if isinstance(kind, types.Dispatcher) else None
+    if isinstance(kind, types.Dispatcher):
+        return kind.dispatcher
+    key = getattr(kind, "typing_key", None)
+    if isinstance(key, GUFunc):
+        return gufuncs.as_loops(key, tuple(map(types.unliteral, code.calltypes[expr].args)))
+    if isinstance(key, StencilFunc):
+        return stencils.as_loops(key, code.calltypes[expr])
+    return None
 
 
 def call_arguments(expr: Any) -> list[Any]:
@@ -318,9 +328,11 @@ def folded_arguments(code: Typed, expr: Any) -> list[list[Any]]:
     """The variables that each parameter of a called `@njit` function receives."""
     pysig = code.calltypes[expr].pysig
     if expr.vararg is not None:
-        n = len(pysig.parameters)
+        n = len(code.calltypes[expr].args if pysig is None else pysig.parameters)
         everything = call_arguments(expr)
         return [list(everything) for _ in range(n)]
+    if pysig is None:
+        return [[var] for var in expr.args]
     folded: Any = templates.fold_arguments(
         pysig, tuple(expr.args), dict(expr.kws),
         lambda index, param, value: [value],

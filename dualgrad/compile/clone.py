@@ -22,6 +22,7 @@ from dualgrad.compile.frontend import (
     retyped,
 )
 from dualgrad.compile.rewrite import Rewriter
+from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.scalars import join
 from dualgrad.types import DualType, over
 
@@ -64,7 +65,11 @@ class _CloneCompiler(compiler.CompilerBase):
 
     def define_pipelines(self) -> list[Any]:
         what = "promote buffers, clone callees"
-        return [nopython_pipeline(self.state, "dualgrad clone", _Promote, what)]
+        pm = nopython_pipeline(self.state, "dualgrad clone", _Promote, what)
+        pm._finalized = False
+        move_indices_of_kernels(pm)
+        pm.finalize()
+        return [pm]
 
 
 class Clone(DerivedDispatcher):

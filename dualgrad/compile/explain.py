@@ -29,6 +29,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "leave the signatures out, or give float64 ones",
     ),
     (
+        r"(?P<what>@stencil with a neighborhood that is no constant)",
+        "its border is not known when it is compiled",
+        "write it as a loop",
+    ),
+    (
         r"object mode block",
         "object mode runs Python, which has no derivatives",
         "write the block as code that Numba compiles, or give its function a rule with "

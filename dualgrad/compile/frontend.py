@@ -17,6 +17,7 @@ from numba.core.errors import NumbaError, UnsupportedError
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 
+from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.types import DualType, primal
 
 
@@ -230,6 +231,7 @@ class _FrontEnd(compiler.CompilerBase):
         pm.add_pass(JitPlainCallees, "jit plain callees")
         pm.add_pass(NopythonTypeInference, "type inference")
         pm.add_pass(_Stop, "stop before lowering")
+        move_indices_of_kernels(pm)
         pm.finalize()
         return [pm]
 

@@ -163,7 +163,7 @@ class Rewriter:
         kind = self.code.typemap[expr.func.name]
         wanted = self.activity.is_active(target.name)
         given = any(self.activity.is_active(var.name) for var in call_arguments(expr))
-        dispatcher = called_dispatcher(kind)
+        dispatcher = called_dispatcher(self.code, expr)
         if dispatcher is not None:
             if not given and not wanted:
                 return expr

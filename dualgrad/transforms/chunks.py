@@ -77,7 +77,7 @@ def _of_expression(code: Typed, expr: Any, seen: set[Any]) -> tuple[int, int]:
         return int(expr.fn is operator.matmul), 1
     if expr.op != "call":
         return 0, 0
-    dispatcher = called_dispatcher(code.typemap.get(expr.func.name))
+    dispatcher = called_dispatcher(code, expr)
     if dispatcher is not None:
         return _operations(dispatcher, code.calltypes[expr].args, seen)
     return int(callee_name(code, expr) in _COSTLY), 1
