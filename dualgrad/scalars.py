@@ -523,6 +523,11 @@ def _imag(x):  # type: ignore[no-untyped-def]
     return (lambda x: _imaginary_part(x)) if is_complex(x) else lambda x: value_of(x).imag
 
 
+@overload_method(DualType, "__hash__")
+def _hash(x):  # type: ignore[no-untyped-def]
+    return lambda x: hash(value_of(x))
+
+
 @overload_method(DualType, "conjugate")
 def _conjugate(x):  # type: ignore[no-untyped-def]
     return lambda x: np.conjugate(x)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import float32, njit, objmode, vectorize
+from numba import cfunc, float32, float64, literal_unroll, njit, objmode, types, vectorize
+from numba.experimental import jitclass
 
 import dualgrad as dg
 
@@ -28,7 +29,7 @@ def in_helper(x):
 
 
 def object_mode(x):
-    with objmode(y="float64"):
+    with objmode(y="float64"):  # here
         y = float(x[0])
     return y
 
@@ -55,12 +56,146 @@ def structured(x, r):
     return r[0].a
 
 
+@cfunc("float64(float64)")
+def callback(a):
+    return a * a
+
+
+@njit
+def double(a):
+    return 2 * a
+
+
+@njit("float64(float64)")
+def square(a):
+    return a * a
+
+
+@njit("float64(float64)")
+def cube(a):
+    return a * a * a
+
+
+def address(x, g):
+    return g(x[0])  # here
+
+
+def addresses(x, functions):
+    return functions[int(x[0])](x[0])  # here
+
+
+def addresses_unrolled(x, functions):
+    s = 0.0
+    for g in literal_unroll(functions):
+        s += g(x[0])  # here
+    return s
+
+
+def function_by_branch(x):
+    g = double if x[0] > 1.0 else square
+    return g(x[0])  # here
+
+
+LIBC_COSINE = types.ExternalFunction("cos", types.float64(types.float64))
+
+
+def external(x):
+    return LIBC_COSINE(x[0])  # here
+
+
+def set_display(x):
+    s = {x[0], 1.0}  # here
+    return len(s) * x[0]
+
+
+def set_filled(x):
+    s = set()  # here
+    s.add(x[0])
+    return len(s) * x[0]
+
+
+def key_stored(x):
+    d = {1.0: 2.0}
+    d[x[0]] = 1.0  # here
+    return d[1.0]
+
+
+def key_displayed(x):
+    return {x[0]: 1.0}[0.5]  # here
+
+
+def key_passed(x):
+    d = {1.0: 2.0}
+    return d.setdefault(x[0], 3.0)  # here
+
+
+def field_array(x, r):
+    r["a"][0] = x[0]  # here
+    return r["a"][0]
+
+
+@jitclass([("v", float64), ("table", float64[:])])
+class Holder:
+    def __init__(self):
+        self.v = 0.0
+        self.table = np.zeros(2)
+
+
+def class_field(x, holder):
+    holder.v = x[0]  # here
+    return holder.v
+
+
+def class_array(x, holder):
+    holder.table[0] = x[0]  # here
+    return holder.table[0]
+
+
+def random_draw(x):
+    return np.random.normal(x[0], 1.0)  # here
+
+
+def object_mode_in_helper(x):
+    return object_mode_helper(x)
+
+
+@njit
+def object_mode_helper(x):
+    with objmode(y="float64"):  # here
+        y = float(x[0])
+    return y
+
+
+def object_mode_writes(x):
+    out = np.zeros(1)
+    with objmode():  # here
+        out[0] = 1.0
+    out[0] += x[0]
+    return out[0]
+
+
 REFUSED = [
     (in_helper, (X,), "interp"),
     (rounding, (X.astype(np.float32),), "float32 signatures"),
     (object_mode, (X,), "object mode"),
     (foreign, (X,), "ExternalFunctionPointer"),
-    (structured, (X, np.zeros(1, [("a", float)]).view(np.recarray)), ""),
+    (structured, (X, np.zeros(1, [("a", float)]).view(np.recarray)), "field of a record"),
+    (address, (X, callback), "address"),
+    (addresses, (X, (square, cube)), "address"),
+    (addresses_unrolled, (X, (square, cube)), "address"),
+    (function_by_branch, (X,), "address"),
+    (external, (X,), "dg.custom_jvp"),
+    (set_display, (X,), "a set of numbers"),
+    (set_filled, (X,), "a set of numbers"),
+    (key_stored, (X,), "a key that depends"),
+    (key_displayed, (X,), "a key that depends"),
+    (key_passed, (X,), "a key that depends"),
+    (field_array, (X, np.zeros(1, [("a", float)])), "array of a record"),
+    (class_field, (X, Holder()), "jitclass"),
+    (class_array, (X, Holder()), "jitclass"),
+    (random_draw, (X,), "random draw"),
+    (object_mode_in_helper, (X,), "object mode"),
+    (object_mode_writes, (X,), "object mode"),
 ]
 
 
@@ -77,7 +212,8 @@ def test_refusal(f: Callable[..., Any], args: Any, names: str) -> None:
     assert "way out:" in message
     assert "dual(" not in message  # a user need not know what that is
     assert caught.value.__cause__ is not None
-    line = _marked_line(helper if f is in_helper else f)
+    helpers = {in_helper: helper, object_mode_in_helper: object_mode_helper.py_func}
+    line = _marked_line(helpers.get(f, f))
     assert f"line {line}" in message
     assert __file__ in message
 

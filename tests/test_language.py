@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import float64, literal_unroll, njit, prange, typed, types, vectorize
+from numba import cfunc, float64, literal_unroll, njit, objmode, prange, typed, types, vectorize
 from numba.experimental import jitclass
 from numba.extending import overload
 
@@ -43,6 +43,132 @@ def dictionary_by_first_item(x):
 def dictionary_of_literals(x):
     d = {"a": x[0], "b": 2.0, "c": 3}
     return d["a"] * d["a"] * d["b"] / 2
+
+
+def dictionary_by_first_store(x):
+    d = typed.Dict()
+    d[1] = x[0]
+    d[2] = 3.0
+    return d[1] * d[1]
+
+
+def dictionary_comprehension(x):
+    d = {i: x[i] * x[i] for i in range(2)}
+    return d[0]
+
+
+def dictionary_of_arrays(x):
+    d = typed.Dict.empty(types.unicode_type, types.float64[:])
+    d["a"] = x[::2] * x[::2]
+    d["b"] = np.zeros(3)
+    return d["a"][0] + d["b"][0]
+
+
+def dictionary_with_float_keys(x):
+    d = typed.Dict.empty(key_type=types.float64, value_type=types.float64)
+    d[1.5] = x[0]
+    return d[1.5] * d[1.5]
+
+
+def dictionary_copied(x):
+    d = {1: 2.0}
+    e = d.copy()
+    e[1] = x[0] * x[0]
+    e.update({2: 3.0})
+    return e.pop(1) + e.setdefault(3, 0.0)
+
+
+def dictionary_argument(x, d):
+    d[2] = x[0] * x[0]
+    return d[2] + d[1] - 1.0
+
+
+def typed_list_argument(x, items):
+    items.append(x[0])
+    items[0] = x[0]
+    return items[0] * items[-1]
+
+
+def reflected_list_argument(x, items):
+    items.append(x[0])
+    items[0] = x[0]
+    return items[0] * items[-1]
+
+
+def tuple_argument(x, pair):
+    pair[0][0] = x[0] * x[0]
+    return pair[0][0] * pair[1]
+
+
+def typed_list_of_arrays(x):
+    items = typed.List.empty_list(types.float64[:])
+    items.append(x * x)
+    return items[0][0]
+
+
+def typed_list_of_lists(x):
+    items = typed.List([typed.List([1.0, 2.0]), typed.List([3.0])])
+    items[1][0] = x[0] * x[0]
+    return items[1][0]
+
+
+def typed_list_of_tuples(x):
+    items = typed.List()
+    items.append((1, x[0]))
+    return items[0][1] * x[0]
+
+
+def list_of_lists(x):
+    items = [[0.0, 1.0], [2.0]]
+    items[0][0] = x[0] * x[0]
+    return items[0][0]
+
+
+@cfunc("float64(float64)")
+def c_square(a):
+    return a * a
+
+
+def c_callback(x):
+    return c_square(x[0])
+
+
+@njit
+def double(a):
+    return 2 * a
+
+
+@njit
+def plain_square(a):
+    return a * a
+
+
+def function_argument(x, g):
+    return g(x[0])
+
+
+def functions_in_a_tuple(x, functions):
+    s = 0.0
+    for g in literal_unroll(functions):
+        s += g(x[0])
+    return s - 2 * x[0]
+
+
+def functions_unrolled(x):
+    s = 0.0
+    for g in literal_unroll((double, plain_square)):
+        s += g(x[0])
+    return s - 2 * x[0]
+
+
+def object_mode_of_constants(x):
+    with objmode(one="float64"):
+        one = float("1.0")
+    return x[0] * x[0] * one
+
+
+def hashed(x):
+    return x[0] * x[0] * (hash(x[0]) == hash(1.5))
 
 
 def typed_list_by_first_item(x):
@@ -208,6 +334,8 @@ def optional(x):
 
 RECORDS = np.zeros(2, dtype=[("a", float), ("b", int)])
 RECORDS["a"] = 2.0
+DICTIONARY = typed.Dict.empty(types.int64, types.float64)
+DICTIONARY[1] = 1.0
 FORMS: list[tuple[Any, tuple[Any, ...]]] = [
     (f, ())
     for f in (
@@ -216,12 +344,21 @@ FORMS: list[tuple[Any, tuple[Any, ...]]] = [
         typed_list_of_items, named_tuple, generator, generator_expression, zipped_and_enumerated,
         unrolled, vectorized, vectorized_number, vectorized_with_signature, overloaded,
         random_draws, asserted, closure, anonymous, parallel, branch_of_another_type,
-        rounded_part, optional,
+        rounded_part, optional, dictionary_by_first_store, dictionary_comprehension,
+        dictionary_of_arrays, dictionary_with_float_keys, dictionary_copied, typed_list_of_arrays,
+        typed_list_of_lists, typed_list_of_tuples, list_of_lists, c_callback, functions_unrolled,
+        object_mode_of_constants, hashed,
     )
 ] + [
     (named_tuple_argument, (Pair(1.0, "name"),)),
     (jitclass_argument, (Scale(2.0, np.ones(1)),)),
     (record_argument, (RECORDS,)),
+    (dictionary_argument, (DICTIONARY,)),
+    (typed_list_argument, (typed.List([1.0]),)),
+    (reflected_list_argument, ([1.0],)),
+    (tuple_argument, ((np.ones(2), 1.0),)),
+    (function_argument, (plain_square,)),
+    (functions_in_a_tuple, ((double, plain_square),)),
 ]  # fmt: skip
 
 
@@ -242,7 +379,8 @@ def test_named_tuple_result() -> None:
 def test_print_shows_values(capfd: pytest.CaptureFixture[str]) -> None:
     @njit
     def prints(x):
-        print("x:", x[0], x[1:])
+        print("x:", x[0], x[1:], (x[0], 1), [x[0], 1e300 * x[0] * 1e300], ((x, 2),))
+        print(str(x[0]), repr(x[1]), f"{x[0]} and {x} and {(x[0], 1)}", str(len(x)))
         return x[0] * x[0]
 
     dg.grad(prints, chunk=3)(X)

@@ -51,7 +51,7 @@ def _copied_values(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 def values(x: Any) -> Any:
-    """The value part of a number or an array; anything else is itself."""
+    """The value part of a number, an array, a tuple or a list; anything else is itself."""
     raise NotImplementedError("only for compiled code")
 
 
@@ -61,6 +61,11 @@ def _values(x):  # type: ignore[no-untyped-def]
         return lambda x: values_of(x)
     if isinstance(x, DualType):
         return lambda x: value_of(x)
+    if isinstance(x, types.List):
+        return lambda x: [values(it) for it in x]
+    if isinstance(x, (types.Tuple, types.UniTuple)):
+        items = ", ".join(f"values(x[{k}])" for k in range(len(x)))
+        return eval(f"lambda x: ({items},)", {"values": values})
     return lambda x: x
 
 

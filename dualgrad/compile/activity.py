@@ -12,15 +12,23 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import ir, types
-from numba.core.errors import UnsupportedError
+from numba.core import ir, ir_utils, types
+from numba.core.ccallback import CFunc
 from numba.core.typing import templates
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
 from dualgrad.compile import gufuncs, stencils
-from dualgrad.compile.frontend import Typed, derived, is_compiled, typed
+from dualgrad.compile.frontend import (
+    Typed,
+    as_dispatcher,
+    constant,
+    derived,
+    is_object_mode,
+    typed,
+)
+from dualgrad.compile.refusals import refuse
 from dualgrad.types import DualType
 
 #: methods and functions whose result may share memory with an argument
@@ -110,11 +118,16 @@ class Activity:
             for block in self.code.func_ir.blocks.values():
                 for statement in block.body:
                     self._visit(statement)
+        refuse(self)
 
     # ------------------------------------------------------------------------- questions
 
     def is_active(self, name: str) -> bool:
         return self._find(name) in self._active and can_carry(self._type(name))
+
+    def called(self, expr: Any) -> Any:
+        """The `@njit` function that is called, if it is one."""
+        return called_dispatcher(self.code, expr)
 
     def is_written(self, name: str) -> bool:
         return self._find(name) in self._written
@@ -282,8 +295,6 @@ class Activity:
             self._flow(args, target)
 
     def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
-        if not is_compiled(dispatcher):
-            raise UnsupportedError("object mode block")
         params = [[var.name for var in group] for group in folded_arguments(self.code, expr)]
         active = tuple(any(self.is_active(name) for name in group) for group in params)
         arg_types = self.code.calltypes[expr].args
@@ -310,6 +321,11 @@ def called_dispatcher(code: Typed, expr: Any) -> Any:
         kind = kind.dispatcher_type
     if isinstance(kind, types.Dispatcher):
         return kind.dispatcher
+    if isinstance(kind, types.FunctionType):
+        function = constant(
+            code.func_ir, ir_utils.guard(ir_utils.get_definition, code.func_ir, expr.func)
+        )
+        return as_dispatcher(function) if isinstance(function, CFunc) else None
     key = getattr(kind, "typing_key", None)
     if isinstance(key, GUFunc):
         return gufuncs.as_loops(key, tuple(map(types.unliteral, code.calltypes[expr].args)))
@@ -407,6 +423,8 @@ def summarise(
     """The effect of a call of an `@njit` function on its arguments and result."""
     if hasattr(dispatcher, "effect"):  # a transform, or a function with a rule of its own
         return dispatcher.effect(arg_types, active)
+    if is_object_mode(dispatcher) and not (any(active) or result):
+        return Summary((False,) * len(active), (True,) * len(active))
     return summary_of_code(dispatcher, arg_types, active, result)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numba
 
+from dualgrad.compile.refusals import REFUSALS
 from dualgrad.errors import NotDifferentiable
 
 _OURS = tuple(
@@ -65,11 +66,27 @@ _CAUSES: list[tuple[str, str, str]] = [
         "use the NumPy function of that name, or write it as a loop",
     ),
     (
+        r"<bound method RandomState.(?P<what>\w+)",
+        "a random draw has no derivative by its parameters",
+        "draw numbers with constant parameters and scale them, like m + s * np.random.normal()",
+    ),
+    (
+        r"During: lowering \"\([^\n]*?\)\.(?P<what>\w+) = ",
+        "a field of a record or of a jitclass holds a plain number",
+        "keep what depends on what is differentiated by in a variable or an array of its own",
+    ),
+    (
+        r"[Nn]o implementation of function Function\(<built-in function (?P<what>setitem)>\)",
+        "an array of a record or of a jitclass holds plain numbers",
+        "write what depends on what is differentiated by to an array of its own",
+    ),
+    (
         r"[Nn]o implementation of function Function\((?P<what>.+?)\) found for signature:"
         r"(?:\s*\n)*\s*>>> (?P<a>[^\n]*)",
         "there is no derivative rule for {a}",
-        "write it with functions that have one, or, if it does not depend on what is "
-        "differentiated by, compute it outside and pass it as an argument",
+        "write it with functions that have one, give it a rule of your own with dg.custom_jvp, "
+        "or, if it does not depend on what is differentiated by, compute it outside and pass it "
+        "as an argument",
     ),
     (
         r"cannot be represented as a NumPy dtype",
@@ -87,6 +104,7 @@ _CAUSES: list[tuple[str, str, str]] = [
         "give it a rule with dg.custom_jvp, or write it as an @njit function",
     ),
 ]
+_CAUSES += [(f"(?P<what>{re.escape(it.what)})", it.reason, it.way_out) for it in REFUSALS]
 
 
 def explain(error: Exception, plan: Any) -> NotDifferentiable:

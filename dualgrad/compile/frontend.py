@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, typeof
 from numba.core import compiler, ir, ir_utils, types
+from numba.core.ccallback import CFunc
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError, UnsupportedError
@@ -99,9 +100,13 @@ def as_dispatcher(function: Any) -> Dispatcher:
     if isinstance(known, types.Dispatcher):  # a transform
         known = known.dispatcher
     if known is None:
-        function = function if isinstance(function, pytypes.FunctionType) else _plain(function)
+        if not isinstance(function, pytypes.FunctionType | CFunc):
+            function = _plain(function)
         forms = derived(function, "njit")
-        known = forms[None] = forms.get(None) or njit(function)
+        known = forms.get(None)
+        if known is None and isinstance(function, CFunc):
+            known = njit(function._sig)(function._pyfunc)
+        forms[None] = known = known or njit(function)
     return known
 
 
@@ -153,20 +158,20 @@ def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
     """Let undecorated Python functions that `f` calls be called as if they were `@njit`."""
     for block in func_ir.blocks.values():
         for assign in block.find_insts(ir.Assign):
-            function = _constant(func_ir, assign.value)
+            function = constant(func_ir, assign.value)
             if isinstance(function, pytypes.FunctionType) and not _known(typingctx, function):
                 jitted = as_dispatcher(function)
                 assign.value = ir.Global(function.__name__, jitted, assign.loc)
     func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
 
 
-def _constant(func_ir: Any, value: Any) -> Any:
+def constant(func_ir: Any, value: Any) -> Any:
     """What a global, a free variable or an attribute of a module is; None for anything else."""
     if isinstance(value, (ir.Global, ir.FreeVar)):
         return value.value
     if isinstance(value, ir.Expr) and value.op == "getattr":
         owner = ir_utils.guard(ir_utils.get_definition, func_ir, value.value)
-        module = _constant(func_ir, owner) if owner is not None else None
+        module = constant(func_ir, owner) if owner is not None else None
         if isinstance(module, pytypes.ModuleType):
             return getattr(module, value.attr, None)
     return None
@@ -236,15 +241,15 @@ class _FrontEnd(compiler.CompilerBase):
         return [pm]
 
 
-def is_compiled(dispatcher: Any) -> bool:
-    """Whether it is an `@njit` function, and not an object mode block."""
-    return hasattr(dispatcher, "targetdescr")
+def is_object_mode(dispatcher: Any) -> bool:
+    """Whether what is called is a block ``with objmode``, run by Python."""
+    return not hasattr(dispatcher, "targetdescr")
 
 
 def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     """The front end's result for a function and the types of its arguments."""
-    if not is_compiled(dispatcher):
-        raise UnsupportedError("object mode block")
+    if is_object_mode(dispatcher):
+        raise UnsupportedError("object mode block", dispatcher.func_ir.loc)
     known = derived(dispatcher, "typed")
     if arg_types not in known:
         flags = compiler.Flags()

@@ -1,4 +1,4 @@
-"""Values with duals in place of floats: numbers, arrays and lists."""
+"""Values with duals in place of floats: numbers, arrays, lists, dictionaries and tuples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic
 from numba.np import arrayobj
+from numba.typed import Dict, List
 
 from dualgrad.types import DualType, can_carry, depth, over
 
@@ -23,7 +24,19 @@ def promoted(ty: types.Type, dual: DualType) -> types.Type:
     if isinstance(ty, types.List):
         dtype = promoted(ty.dtype, dual)
         return ty if dtype == ty.dtype else types.List(dtype)
+    if isinstance(ty, types.ListType):
+        return types.ListType(_slot(ty.item_type, dual))
+    if isinstance(ty, types.DictType):
+        return types.DictType(ty.key_type, _slot(ty.value_type, dual))
+    if isinstance(ty, (types.Tuple, types.UniTuple)):
+        return types.Tuple([promoted(item, dual) for item in ty])
     return ty
+
+
+def _slot(ty: types.Type, dual: DualType) -> types.Type:
+    """The type of the items of a container, for arrays of any layout if it was."""
+    item = promoted(ty, dual)
+    return item.copy(layout=ty.layout) if isinstance(ty, types.Array) else item
 
 
 @intrinsic
@@ -36,17 +49,42 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
             return impl_ret_borrowed(context, builder, result, args[0])
         if isinstance(value, types.Array):
             return _copied(context, builder, value, result, args[0])
-        if isinstance(value, types.List):
-            target = dual.instance_type
-            return context.compile_internal(
-                builder,
-                lambda items: [promote(it, target) for it in items],
-                result(value),
-                args[:1],
-            )
+        copied = _item_by_item(value, result, dual.instance_type)
+        if copied is not None:
+            return context.compile_internal(builder, copied, result(value), args[:1])
         return context.cast(builder, args[0], value, result)
 
     return result(value, dual), codegen
+
+
+def _item_by_item(source: Any, result: Any, dual: Any) -> Any:
+    """The function that copies a container, its items promoted; None for what is no container."""
+    if isinstance(source, types.List):
+        return lambda items: [promote(it, dual) for it in items]
+    if isinstance(source, types.BaseTuple):
+        items = ", ".join(f"promote(items[{k}], dual)" for k in range(len(source)))
+        return eval(f"lambda items: ({items},)", {"promote": promote, "dual": dual})
+    if isinstance(source, types.ListType):
+        item_type = result.item_type
+
+        def list_of_duals(items: Any) -> Any:
+            copy = List.empty_list(item_type)
+            for it in items:
+                copy.append(promote(it, dual))
+            return copy
+
+        return list_of_duals
+    if isinstance(source, types.DictType):
+        key_type, value_type = result.key_type, result.value_type
+
+        def dict_of_duals(items: Any) -> Any:
+            copy = Dict.empty(key_type, value_type)
+            for key, it in items.items():
+                copy[key] = promote(it, dual)
+            return copy
+
+        return dict_of_duals
+    return None
 
 
 @intrinsic

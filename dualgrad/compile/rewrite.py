@@ -16,7 +16,7 @@ from numba.core import ir, ir_utils, types
 from numba.core.errors import UnsupportedError
 from numba.extending import register_jitable
 from numba.np.ufunc.dufunc import DUFunc
-from numba.typed import List
+from numba.typed import Dict, List
 
 from dualgrad.compile.activity import (
     Activity,
@@ -35,6 +35,12 @@ from dualgrad.types import DualType, over
 def empty_list(item: Any) -> Any:
     """An empty typed list of items of a type."""
     return List.empty_list(item)
+
+
+@register_jitable
+def empty_dict(key: Any, value: Any) -> Any:
+    """An empty typed dictionary of keys and values of two types."""
+    return Dict.empty(key, value)
 
 
 _CONTAINERS = (types.List, types.ListType, types.DictType)
@@ -88,12 +94,21 @@ class Rewriter:
         if self._is_container(container):
             statement.value = new.promoted(statement.value, self.dual)
 
+    def _makes_it_empty(self, expr: Any, kind: Any) -> bool:
+        """Whether a call makes an empty container: `List()`, or a method given types."""
+        if isinstance(kind, types.BoundFunction):
+            return callee_name(self.code, expr) in ("empty", "empty_list")
+        return not call_arguments(expr)
+
     def _empty(self, target: Any, expr: Any, new: _Builder) -> Any:
-        """``typed.List()`` with its type said: Numba's own guess would come from the first item."""
+        """An empty container with its type said: it could not be guessed from the first item."""
         ty = self.code.typemap[target.name]
-        if not isinstance(ty, types.ListType):
-            return expr
-        return new.call(empty_list, new.constant(promoted(ty.item_type, self.dual)))
+        if isinstance(ty, types.ListType):
+            return new.call(empty_list, new.constant(promoted(ty.item_type, self.dual)))
+        if isinstance(ty, types.DictType):
+            value = new.constant(promoted(ty.value_type, self.dual))
+            return new.call(empty_dict, new.constant(ty.key_type), value)
+        return expr
 
     def _is_container(self, var: Any) -> bool:
         """Whether a variable is a list or dictionary that holds derivatives."""
@@ -176,14 +191,14 @@ class Rewriter:
         key = getattr(kind, "typing_key", None)
         if isinstance(key, DUFunc) and given:
             return _with(expr, func=new.constant(for_any_types(key)))
+        if self._is_container(target) and self._makes_it_empty(expr, kind):
+            return self._empty(target, expr, new)
         if isinstance(kind, types.BoundFunction):
             if self._is_container(expr.func):
                 keys = 1 if isinstance(kind.this, types.DictType) else 0
                 args = [new.promoted(var, self.dual) for var in expr.args[keys:]]
                 return _with(expr, args=[*expr.args[:keys], *args])
             given = given or self.activity.is_active(expr.func.name)
-        elif self._is_container(target) and not call_arguments(expr):
-            return self._empty(target, expr, new)
         elif self._is_container(target):
             expr = _with(expr, args=[new.promoted(var, self.dual) for var in expr.args])
         if not (given or wanted):

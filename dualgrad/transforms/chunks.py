@@ -9,7 +9,7 @@ from numba.core import ir, types
 
 from dualgrad import rules
 from dualgrad.compile.activity import called_dispatcher, callee_name
-from dualgrad.compile.frontend import Typed, primal_type, typed
+from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
 
 #: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
 SMALL = 8
@@ -59,7 +59,7 @@ def _operations(
     function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]
 ) -> tuple[int, int]:
     """How many costly calls and how many operations the code of a function and its callees has."""
-    if function in seen or hasattr(function, "for_duals"):
+    if function in seen or hasattr(function, "for_duals") or is_object_mode(function):
         return 0, 0
     seen.add(function)
     code = typed(function, arg_types)
