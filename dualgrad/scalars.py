@@ -163,7 +163,7 @@ def pack(context: Any, builder: Any, ty: DualType, value: Any, tangents: Any) ->
     return struct._getvalue()
 
 
-def lower_dual(fn: Any, tangent: Callable[[Call], Any]) -> None:
+def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFunction) -> None:
     """Register typing and lowering of `fn` on duals, its tangents made by `tangent`."""
 
     @lower_builtin(dual_key(fn), types.VarArg(types.Any))
@@ -192,7 +192,8 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any]) -> None:
         )
         return pack(context, builder, sig.return_type, result, tangent(seen))
 
-    infer_global(fn)(type(f"Dual_{getattr(fn, '__name__', fn)}", (DualFunction,), {"key": fn}))
+    typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
+    infer_global(fn, types.Function(typing))
 
 
 # --------------------------------------------------------------------------- tangents, by kind
@@ -247,7 +248,9 @@ def _identity(c: Call) -> Any:
     return c.tangents[0]
 
 
-def _rule(partials: Sequence[Callable[..., Any]], strong: bool = True) -> Callable[[Call], Any]:
+def sum_of_partials(
+    partials: Sequence[Callable[..., Any]], strong: bool = True
+) -> Callable[[Call], Any]:
     """Sum of tangent times partial derivative, over the active operands."""
     scale = lanes.strong_scale if strong else lanes.scale
 
@@ -316,8 +319,8 @@ def _is_positive(x: Any, n: Any) -> Any:
     return n > 0
 
 
-_float_power = _rule(rules.partials("power"))
-_complex_power = _rule([rules.complex_power_in_base, rules.complex_power_in_exponent])
+_float_power = sum_of_partials(rules.partials("power"))
+_complex_power = sum_of_partials([rules.complex_power_in_base, rules.complex_power_in_exponent])
 
 # ------------------------------------------------------------------------- complex numbers
 
@@ -325,11 +328,11 @@ _complex_power = _rule([rules.complex_power_in_base, rules.complex_power_in_expo
 def _unary(name: str) -> Callable[[Call], Any]:
     """The rule of a function of one argument, for real and for complex numbers."""
     strong = name not in rules.FINITE
-    on_reals = _rule([rules.derivative(name)], strong)
+    on_reals = sum_of_partials([rules.derivative(name)], strong)
     if name in rules.BY_PARTS:
         on_complex = _by_parts(name)
     else:
-        on_complex = _rule([rules.analytic(name)], strong)
+        on_complex = sum_of_partials([rules.analytic(name)], strong)
     return lambda c: on_complex(c) if c.is_complex else on_reals(c)
 
 
@@ -383,7 +386,7 @@ def _log(c: Call) -> Any:
 
 
 _natural_log = _unary("log")
-_log_to_base = _rule(
+_log_to_base = sum_of_partials(
     [
         lambda x, y, z: rules.inverse(x * np.log(y)),
         lambda x, y, z: -z * rules.inverse(y * np.log(y)),
@@ -403,7 +406,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_neg, (operator.neg, np.negative)),
     (_identity, (operator.pos, np.positive, float)),
     (_power, (operator.pow, operator.ipow, pow, *rules.functions("power"))),
-    (_rule(rules.partials("remainder")), (operator.mod, operator.imod)),
+    (sum_of_partials(rules.partials("remainder")), (operator.mod, operator.imod)),
     (_unary("absolute"), (abs,)),
     (_conjugate_tangent, (np.conjugate,)),
     (_from_parts, (complex,)),
@@ -416,7 +419,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_select(lambda x, y: not y < x), (min,)),
 ]
 _KINDS += [(_unary(name), rules.functions(name)) for name in rules.UNARY]
-_KINDS += [(_rule(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
+_KINDS += [(sum_of_partials(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
 _KINDS += [(_select(rules.selects(name)), rules.functions(name)) for name in rules.SELECT]
 _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rules.PREDICATE)]
 
@@ -475,13 +478,6 @@ def value_of(typingctx: Any, x: Any) -> Any:
 def _divmod(x, y):  # type: ignore[no-untyped-def]
     if isinstance(x, DualType) or isinstance(y, DualType):
         return lambda x, y: (divmod(value_of(x), value_of(y))[0], x % y)
-    return None
-
-
-@overload(np.divmod, target="cpu")
-def _np_divmod(x, y):  # type: ignore[no-untyped-def]
-    if isinstance(x, DualType) or isinstance(y, DualType):
-        return lambda x, y: (np.divmod(value_of(x), value_of(y))[0], np.remainder(x, y))
     return None
 
 

@@ -66,6 +66,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "use the NumPy function of that name, or write it as a loop",
     ),
     (
+        r"(?P<what>scipy\.special\.\w+) has no derivative by (?P<a>\w+)",
+        "its derivative by {a} has no closed form, or dualgrad does not know it",
+        "give it a rule of your own with dg.custom_jvp",
+    ),
+    (
         r"<bound method RandomState.(?P<what>\w+)",
         "a random draw has no derivative by its parameters",
         "draw numbers with constant parameters and scale them, like m + s * np.random.normal()",
