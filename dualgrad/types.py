@@ -133,3 +133,26 @@ def _unify(self, typingctx, other):  # type: ignore[no-untyped-def]
 
 
 types.Number.unify = _unify
+
+_array_unify = types.Array.unify
+
+
+def _unify_arrays(self, typingctx, other):  # type: ignore[no-untyped-def]
+    """Join an array of numbers with one of duals.
+
+    Inference may come to know late that a number in a loop is a dual: until then a product of it
+    and an array is one of numbers. No array is ever converted, as there is no cast.
+    """
+    unified = _array_unify(self, typingctx, other)
+    if unified is None and isinstance(other, types.Array) and self.ndim == other.ndim:
+        dtypes = (self.dtype, other.dtype)
+        if any(map(depth, dtypes)) and all(isinstance(ty, types.Number) for ty in dtypes):
+            dtype = typingctx.unify_pairs(*dtypes)
+            if isinstance(dtype, DualType):
+                layout = self.layout if self.layout == other.layout else "A"
+                readonly = not (self.mutable and other.mutable)
+                return types.Array(dtype, self.ndim, layout, readonly)
+    return unified
+
+
+types.Array.unify = _unify_arrays

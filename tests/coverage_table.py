@@ -306,6 +306,17 @@ STATISTICS = [
 
 SELECTION = [
     row(
+        "divmod",
+        "v",
+        _D,
+        "np.divmod(x, 0.7)[1]",
+        "np.divmod(5.3, x)[1]",
+        "np.divmod(x * x, x + 7.0)[1]",
+        "np.divmod(x.reshape(2, 3), x[0] * 0.3)[1]",
+        "q = np.zeros(6); r = np.zeros(6); np.divmod(x, 0.7, q, r); r",
+    ),
+    row("divmod quotients", "v", _Z, "np.divmod(x, 0.7)[0]", "np.divmod(5.3, x)[0]"),
+    row(
         "where",
         "v",
         _C,
@@ -1047,6 +1058,7 @@ CREATION = [
         "np.blackman(6) * x",
         "np.kaiser(6, 2.0) * x",
     ),
+    row("kaiser", "up", _D, "np.kaiser(6, x[0])", "np.kaiser(5, -x[2])", "np.kaiser(1, x[0])"),
 ]
 
 POLYNOMIALS = [

@@ -367,6 +367,24 @@ def test_where_there_is_no_derivative(f: Any, x: np.ndarray, message: str) -> No
         dg.grad(f, chunk=3)(x)
 
 
+def test_least_squares_need_no_gap_between_singular_values() -> None:
+    x = 2.0 * np.linalg.qr(matrix(4, 3))[0]
+
+    def solution(x):  # type: ignore[no-untyped-def]
+        return np.linalg.lstsq(x, np.array([1.0, 2.0, 3.0, -1.0]))[0]
+
+    def inverse(x):  # type: ignore[no-untyped-def]
+        return np.linalg.pinv(x)
+
+    for f in (solution, inverse):
+        first = dg.jacobian(f, chunk=4)
+        want, error = differences.jacobian(f, x)
+        assert np.all(np.abs(first(x) - want) <= 10 * error + 1e-11)
+        want, error = differences.jacobian(first, x)
+        second = dg.jacobian(first, chunk=4)(x)
+        assert np.all(np.abs(second - want) <= 10 * error + 1e-10)
+
+
 def test_errors_are_those_of_the_primal() -> None:
     def f(x):  # type: ignore[no-untyped-def]
         return np.linalg.solve(x, np.ones(2))

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numba.core import types
 from numba.core.typing import npydecl
-from numba.np import arrayobj
+from numba.np import arraymath, arrayobj
 
 from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.types import DualType, over
 
 borrow(arrayobj.numpy_linspace, np.linspace)
 borrow(arrayobj.np_arange, np.arange)
+borrow(arraymath.np_kaiser, np.kaiser, helpers="_i0n")
 
 
 @dual_overload(np.asarray)

@@ -109,6 +109,23 @@ for _function, (_by_value, _others) in VALUE_ONLY.items():
     _register(_function, _by_value, _others)
 
 
+@dual_overload(np.divmod)
+def _divmod(x: Any, y: Any, out1: Any = None, out2: Any = None) -> Any:
+    """The quotient is a whole number, by values; the rest is `np.remainder`."""
+    if isinstance(out1, types.Array):
+
+        def into(x: Any, y: Any, out1: Any = None, out2: Any = None) -> Any:
+            quotient = np.divmod(values(x), values(y))[0]
+            out1[...], out2[...] = quotient, np.remainder(x, y)
+            return out1, out2
+
+        return into
+    return lambda x, y, out1=None, out2=None: (
+        np.divmod(values(x), values(y))[0],
+        np.remainder(x, y),
+    )
+
+
 # Sorting and the nan-functions choose their code by the dtype: duals are floats to them.
 
 _lt_implementation, _get_isnan = arrayobj.lt_implementation, arraymath.get_isnan

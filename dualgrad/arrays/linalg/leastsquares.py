@@ -23,7 +23,9 @@ from dualgrad.arrays.linalg.parts import (
     with_value,
     with_values,
 )
+from dualgrad.arrays.linalg.spectral import svd_or_nan
 from dualgrad.arrays.products import value_part
+from dualgrad.types import depth
 
 _RANK_DEFICIENT = (
     "the pseudo-inverse of a rank-deficient matrix has no derivative: drop dependent columns, or "
@@ -44,7 +46,7 @@ def _pinv(a: Any, rcond: Any = 1.0e-15) -> Any:
         p = np.linalg.pinv(x, rcond)
         if a.size == 0:
             return with_values(a.T, p)
-        s = np.linalg.svd(x, False)[1]
+        s = svd_or_nan(x, False)[1]
         if plain(s[-1]) <= max(rcond, max(a.shape) * eps) * plain(s[0]):
             raise ValueError(_RANK_DEFICIENT)
         slope = np.dot(np.dot(-p, a), p)
@@ -73,6 +75,8 @@ def _lstsq(a: Any, b: Any, rcond: Any = -1.0) -> Any:
     misfit = _residual if is_active(a, level) else _copy_of_b
     singular_values = _slopes_of_singular_values if is_active(a, level) else _constants
     a_active = is_active(a, level)
+    # With an active matrix the full rank is known, and its vectors may have no derivative.
+    inverse = _inverse_by_svd if depth(a.dtype) - a_active == 0 else _inverse_by_rule
 
     def lstsq(a: Any, b: Any, rcond: Any = -1.0) -> Any:
         matrix, target = value_part(a, level), value_part(b, level)
@@ -80,8 +84,8 @@ def _lstsq(a: Any, b: Any, rcond: Any = -1.0) -> Any:
         m, n = a.shape
         if a_active and rank < min(m, n):
             raise ValueError(_RANK_DEFICIENT)
-        u, sigma, vt = np.linalg.svd(matrix, False)
-        p = np.dot(vt[:rank].T / sigma[:rank], u[:, :rank].T.copy())
+        u, sigma, vt = svd_or_nan(matrix, False)
+        p = inverse(matrix, u, sigma, vt, rank)
         d = misfit(a, b, x)
         slope = np.dot(p, d)
         r = np.ascontiguousarray(target - np.dot(matrix, x))
@@ -101,6 +105,16 @@ def _lstsq(a: Any, b: Any, rcond: Any = -1.0) -> Any:
         return with_values(slope, x), changes, rank, singular_values(a, u, vt, sigma, s, eps)
 
     return lstsq
+
+
+@register_jitable
+def _inverse_by_svd(matrix: Any, u: Any, sigma: Any, vt: Any, rank: Any) -> Any:
+    return np.dot(vt[:rank].T / sigma[:rank], u[:, :rank].T.copy())
+
+
+@register_jitable
+def _inverse_by_rule(matrix: Any, u: Any, sigma: Any, vt: Any, rank: Any) -> Any:
+    return np.linalg.pinv(matrix)
 
 
 @register_jitable

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 from numba.np import linalg, numpy_support
 
 from dualgrad.arrays.borrow import dual_overload
@@ -213,7 +213,7 @@ def _eigvals(a: Any) -> Any:
 
 
 @register_jitable
-def _rotations(p: Any, s: Any, eps: Any, size: Any) -> Any:
+def _rotations(p: Any, s: Any, eps: Any, size: Any, strict: Any) -> Any:
     """The antisymmetric ``U.T dU`` and ``V.T dV``, given ``p = U.T dA V``."""
     n = len(s)
     tolerance = size * eps * plain(s[0])
@@ -225,12 +225,13 @@ def _rotations(p: Any, s: Any, eps: Any, size: Any) -> Any:
             if i == j:
                 of_u[i, j] = of_v[i, j] = p[i, j] * 0.0
             elif _coincide(s, i, j, tolerance):
-                if not sizes[i, j] <= negligible:
+                known = sizes[i, j] <= negligible
+                if strict and not known:
                     raise ValueError(
                         "repeated singular values have no derivative: use a function of the "
                         "matrix that does not tell them apart"
                     )
-                of_u[i, j] = of_v[i, j] = p[i, j] * 0.0
+                of_u[i, j] = of_v[i, j] = p[i, j] * (0.0 if known else np.nan)
             else:
                 gap = (s[j] - s[i]) * (s[j] + s[i])
                 of_u[i, j] = (p[i, j] * s[j] + p[j, i] * s[i]) / gap
@@ -265,17 +266,17 @@ def _beyond(u: Any, k: int, du: Any) -> Any:
     return result
 
 
-@dual_overload(np.linalg.svd)
-def _svd(a: Any, full_matrices: Any = 1) -> Any:
+def _svd_rule(a: Any, strict: bool) -> Any:
     """``P = U.T dA V``: ``ds = diag(P)`` and the rules of Giles for the vectors."""
     level: Any = matrix_level("svd", a, on_complex=False)
     if level is None:
         return None
     eps = epsilon(level)
+    decompose: Any = np.linalg.svd if strict else svd_or_nan
 
     def svd(a: Any, full_matrices: Any = 1) -> Any:
         x = value_part(a, level)
-        u, s, vt = np.linalg.svd(x, full_matrices)
+        u, s, vt = decompose(x, full_matrices)
         m, n, k = a.shape[0], a.shape[1], len(s)
         if plain(s[k - 1]) <= max(m, n) * eps * plain(s[0]):
             raise ValueError("svd() has no derivative here: the matrix is rank-deficient")
@@ -283,7 +284,7 @@ def _svd(a: Any, full_matrices: Any = 1) -> Any:
         all_u, all_v = u.copy(), vt.T.copy()
         first_u, first_v = all_u[:, :k].copy(), all_v[:, :k].copy()
         p = np.dot(np.dot(first_u.T, a), first_v)
-        of_u, of_v = _rotations(p, s, eps, max(m, n))
+        of_u, of_v = _rotations(p, s, eps, max(m, n), strict)
         du, dv = np.dot(first_u, of_u), np.dot(first_v, of_v)
         if m > k:
             du = du + _outside(a.copy(), first_u, first_v, s, p)
@@ -293,6 +294,26 @@ def _svd(a: Any, full_matrices: Any = 1) -> Any:
         return with_values(du, u), _diagonal(p, s), with_values(dv.T, vt)
 
     return svd
+
+
+@dual_overload(np.linalg.svd)
+def _svd(a: Any, full_matrices: Any = 1) -> Any:
+    return _svd_rule(a, strict=True)
+
+
+def svd_or_nan(a: Any, full_matrices: Any = 1) -> Any:
+    """`np.linalg.svd` with nan for tangents that do not exist, for who may not need them."""
+    raise NotImplementedError("only for compiled code")
+
+
+@dual_overload(svd_or_nan)
+def _svd_or_nan(a: Any, full_matrices: Any = 1) -> Any:
+    return _svd_rule(a, strict=False)
+
+
+@overload(svd_or_nan)
+def _svd_of_floats(a, full_matrices=1):  # type: ignore[no-untyped-def]
+    return lambda a, full_matrices=1: np.linalg.svd(a, full_matrices)
 
 
 @dual_overload(linalg._compute_singular_values)
