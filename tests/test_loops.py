@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import float64, guvectorize, int64, njit, stencil
+from numba import float64, guvectorize, int64, njit, stencil, vectorize
 
 import dualgrad as dg
 from tests import differences
@@ -288,3 +288,24 @@ def test_mismatch_of_core_dimensions_of_equal_signature() -> None:
     np.testing.assert_allclose(dg.grad(f, chunk=4)(X, X), X, rtol=1e-15)
     with pytest.raises(ValueError, match="core dimensions"):
         dg.grad(f, chunk=4)(X, X[1:])
+
+
+def test_fastmath_is_kept() -> None:
+    @vectorize(fastmath=True)
+    def by_item(x):
+        return (x + 1e16) - 1e16
+
+    @guvectorize([(float64[:], float64[:])], "(n)->(n)", fastmath=True)
+    def by_row(x, out):
+        for i in range(x.size):
+            out[i] = (x[i] + 1e16) - 1e16
+
+    @njit
+    def f(x):
+        out = np.empty_like(x)
+        by_row(x, out)
+        return by_item(x), out
+
+    values, _ = dg.value_and_jacobian(f, chunk=4)(X)
+    for value, expected in zip(values, f(X), strict=True):
+        np.testing.assert_array_equal(value, expected)

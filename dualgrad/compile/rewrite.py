@@ -258,7 +258,8 @@ def for_any_types(function: DUFunc) -> DUFunc:
     ):
         # its arguments may be rounded to float32, which a function of any types does not do
         raise UnsupportedError("@vectorize with float32 signatures")
-    return vectorize(function._dispatcher.py_func)
+    fastmath = function.targetoptions.get("fastmath", False)
+    return vectorize(fastmath=fastmath)(function._dispatcher.py_func)
 
 
 def _with(expr: Any, **changes: Any) -> Any:
