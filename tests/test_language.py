@@ -296,6 +296,32 @@ def asserted(x):
     return x[0] * x[0]
 
 
+def tuple_in_a_loop(x):
+    s = 1.0
+    for factor in (x[0], 1.0, x[0]):
+        s *= factor
+    return s
+
+
+def tuple_by_number(x):
+    s = 1.0
+    for i in range(2):
+        s *= (2.0, x[0])[i]
+    return s * x[0] / 2
+
+
+@njit
+def product(first, *factors):
+    s = 1.0
+    for factor in factors:
+        s *= factor
+    return first * s
+
+
+def factors_of_one_type(x):
+    return product(1.0, x[0], 2.0, x[0]) / 2
+
+
 def closure(x):
     a = x[0]
 
@@ -343,10 +369,11 @@ FORMS: list[tuple[Any, tuple[Any, ...]]] = [
         dictionary_of_literals, typed_list_by_first_item, typed_list_with_type,
         typed_list_of_items, named_tuple, generator, generator_expression, zipped_and_enumerated,
         unrolled, vectorized, vectorized_number, vectorized_with_signature, overloaded,
-        random_draws, asserted, closure, anonymous, parallel, branch_of_another_type,
-        rounded_part, optional, dictionary_by_first_store, dictionary_comprehension,
-        dictionary_of_arrays, dictionary_with_float_keys, dictionary_copied, typed_list_of_arrays,
-        typed_list_of_lists, typed_list_of_tuples, list_of_lists, c_callback, functions_unrolled,
+        random_draws, asserted, tuple_in_a_loop, tuple_by_number, factors_of_one_type, closure,
+        anonymous, parallel, branch_of_another_type, rounded_part, optional,
+        dictionary_by_first_store, dictionary_comprehension, dictionary_of_arrays,
+        dictionary_with_float_keys, dictionary_copied, typed_list_of_arrays, typed_list_of_lists,
+        typed_list_of_tuples, list_of_lists, c_callback, functions_unrolled,
         object_mode_of_constants, hashed,
     )
 ] + [

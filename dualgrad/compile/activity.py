@@ -305,7 +305,7 @@ class Activity:
             for name in group:
                 if written:
                     self._write(name, [])
-                if becomes_active:
+                if becomes_active and is_buffer(self._type(name)):
                     self._activate(name)
         for shared in effect.shared:
             members = [name for k in shared if k >= 0 for name in params[k]]

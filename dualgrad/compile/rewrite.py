@@ -7,6 +7,8 @@ An allocation that an active value can reach is followed by a copy into duals, a
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,12 +83,22 @@ class Rewriter:
             return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
         if isinstance(value, ir.Expr) and value.op == "call":
             value = self._call(value, target, new)
+        elif isinstance(value, ir.Expr) and value.op == "build_tuple":
+            value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
         elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
             items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
             value = _with_items(value, items)
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
+
+    def _alike(self, items: Sequence[Any], new: _Builder) -> list[Any]:
+        """The items of a tuple: floats of one type, which a loop may pass over, stay of one."""
+        kinds = {self.code.typemap[var.name] for var in items}
+        mixed = len({self.activity.is_active(var.name) for var in items}) == 2
+        if not mixed or len(kinds) > 1 or not isinstance(kinds.pop(), types.Float):
+            return list(items)
+        return [new.promoted(var, self.dual) for var in items]
 
     def _store(self, statement: Any, new: _Builder) -> None:
         """What goes into a container of duals must be one: its first item decides its type."""
@@ -184,7 +196,9 @@ class Rewriter:
                 return expr
             buffer = is_buffer(self.code.typemap[target.name])
             clone = self.clone_of(dispatcher, self.dual if wanted and buffer else None)
-            return _with(expr, func=new.constant(clone))
+            fixed = positional(dispatcher)
+            args = [*expr.args[:fixed], *self._alike(expr.args[fixed:], new)]
+            return _with(expr, func=new.constant(clone), args=args)
         if isinstance(kind, types.NumberClass) and given:
             lifted = self._lifted(kind)
             return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
@@ -260,6 +274,12 @@ def for_any_types(function: DUFunc) -> DUFunc:
         raise UnsupportedError("@vectorize with float32 signatures")
     fastmath = function.targetoptions.get("fastmath", False)
     return vectorize(fastmath=fastmath)(function._dispatcher.py_func)
+
+
+def positional(dispatcher: Any) -> int:
+    """How many arguments an `@njit` function takes before `*args`."""
+    parameters = inspect.signature(dispatcher.py_func).parameters.values()
+    return len(list(itertools.takewhile(lambda it: it.kind != it.VAR_POSITIONAL, parameters)))
 
 
 def _with(expr: Any, **changes: Any) -> Any:
