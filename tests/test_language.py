@@ -310,6 +310,23 @@ def tuple_by_number(x):
     return s * x[0] / 2
 
 
+def loop_variable_times_array(x):
+    ones = np.ones(2)
+    s = 0
+    for v in x[:1]:
+        s += v * v
+    return (ones * s)[0]
+
+
+def loop_variable_of_ints(x):
+    s = 0
+    total = 0.0
+    for v in x[:2]:
+        total += (np.ones(2) * s)[0]
+        s = v * v
+    return total
+
+
 @njit
 def product(first, *factors):
     s = 1.0
@@ -369,7 +386,8 @@ FORMS: list[tuple[Any, tuple[Any, ...]]] = [
         dictionary_of_literals, typed_list_by_first_item, typed_list_with_type,
         typed_list_of_items, named_tuple, generator, generator_expression, zipped_and_enumerated,
         unrolled, vectorized, vectorized_number, vectorized_with_signature, overloaded,
-        random_draws, asserted, tuple_in_a_loop, tuple_by_number, factors_of_one_type, closure,
+        random_draws, asserted, tuple_in_a_loop, tuple_by_number, factors_of_one_type,
+        loop_variable_times_array, loop_variable_of_ints, closure,
         anonymous, parallel, branch_of_another_type, rounded_part, optional,
         dictionary_by_first_store, dictionary_comprehension, dictionary_of_arrays,
         dictionary_with_float_keys, dictionary_copied, typed_list_of_arrays, typed_list_of_lists,

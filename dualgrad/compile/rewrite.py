@@ -70,6 +70,10 @@ class Rewriter:
             for statement in block.body:
                 body += self._statement(statement, block.scope)
             block.body = body
+        for block in func_ir.blocks.values():
+            for assign in block.find_insts(ir.Assign):
+                if isinstance(assign.value, ir.Expr) and assign.value.op == "phi":
+                    self._join(assign.target, assign.value)
         func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
 
     def _statement(self, statement: Any, scope: Any) -> list[Any]:
@@ -91,6 +95,23 @@ class Rewriter:
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
+
+    def _join(self, target: Any, phi: Any) -> None:
+        """A number that is active on one way into a variable becomes a dual on every way.
+
+        Type inference would see the float first, and an array that it makes from a float cannot
+        turn into one of duals.
+        """
+        kind = self.code.typemap[target.name]
+        if not isinstance(kind, types.Float) or not self.activity.is_active(target.name):
+            return
+        for k, var in enumerate(phi.incoming_values):
+            if isinstance(var, ir.Var) and not self.activity.is_active(var.name):
+                block = self.code.func_ir.blocks[phi.incoming_blocks[k]]
+                new = _Builder(block.scope, phi.loc)
+                dual = new.constant(with_primal(self.dual, kind))
+                phi.incoming_values[k] = new.assign(new.call(converted, var, dual))
+                block.body[-1:-1] = new.body
 
     def _alike(self, items: Sequence[Any], new: _Builder) -> list[Any]:
         """The items of a tuple: floats of one type, which a loop may pass over, stay of one."""
