@@ -2,12 +2,14 @@
 
 One row is a function, a point, how its derivative is known, and call forms of it in terms of
 `x`. A form may be several statements; the last one is the result. `python -m
-tests.coverage_table` writes `docs/coverage.md`.
+tests.coverage_table` writes `docs/coverage.md`; with `--run` it runs the table in other ways.
 """
 
 from __future__ import annotations
 
+import argparse
 import cmath
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -1061,6 +1063,19 @@ CREATION = [
     row("kaiser", "up", _D, "np.kaiser(6, x[0])", "np.kaiser(5, -x[2])", "np.kaiser(1, x[0])"),
 ]
 
+RANDOM = [
+    row(
+        "random order",
+        "v",
+        _D,
+        "np.random.seed(1); y = x.copy(); np.random.shuffle(y); y",
+        "np.random.seed(2); np.random.permutation(x)",
+        "np.random.seed(3); np.random.choice(x)",
+        "np.random.seed(4); np.random.choice(x, 4)",
+        "np.random.seed(5); np.random.choice(x, 3, False)",
+    ),
+]
+
 POLYNOMIALS = [
     row(
         "convolve",
@@ -1271,17 +1286,40 @@ COMPLEX = [
     ),
 ]
 
-ROWS: list[Row] = [*STATISTICS, *SELECTION, *SORTING, *SHAPE, *CREATION, *POLYNOMIALS, *COMPLEX]
+ROWS: list[Row] = [
+    *STATISTICS, *SELECTION, *SORTING, *SHAPE, *CREATION, *POLYNOMIALS, *COMPLEX, *RANDOM,
+]  # fmt: skip
 
 #: call forms that Numba compiles and dualgrad refuses: one each
 REFUSED: list[Row] = [
     row("view", "v", "", "x.view(np.int64) * 1.0"),
+    row("random draws", "up", "", "np.random.normal(x[0], 1.0)"),
     row("tobytes", "v", "", "x * x.tobytes()[0]"),
     row("frombuffer", "v", "", "np.frombuffer(x)"),
     row("svd", "v", "", "np.linalg.svd(CM + np.diag(x[:3]))[1]"),
     row("lstsq", "v", "", "np.linalg.lstsq(CM + np.diag(x[:3]), CV)[0]"),
     row("interp", "v", "", "np.interp(x, GRID, GRID * 1j)"),
 ]
+
+#: functions that Numba compiles and that carry no derivative, and why
+BY_NATURE: dict[str, str] = {
+    "of integers": """np.bitwise_and np.bitwise_or np.bitwise_xor np.bitwise_not np.bitwise_invert
+        np.bitwise_left_shift np.bitwise_right_shift np.invert np.left_shift np.right_shift np.gcd
+        np.lcm""",
+    "of shapes": "np.broadcast_shapes",
+    "of dates": "np.isnat",
+    "a random draw: a constant, and refused where a parameter of it is active": """np.random.beta
+        np.random.binomial np.random.chisquare np.random.dirichlet np.random.exponential
+        np.random.f np.random.gamma np.random.geometric np.random.gumbel np.random.hypergeometric
+        np.random.laplace np.random.logistic np.random.lognormal np.random.logseries
+        np.random.multinomial np.random.negative_binomial np.random.noncentral_chisquare
+        np.random.normal np.random.pareto np.random.poisson np.random.power np.random.rand
+        np.random.randint np.random.randn np.random.random np.random.random_sample np.random.ranf
+        np.random.rayleigh np.random.sample np.random.standard_cauchy
+        np.random.standard_exponential np.random.standard_gamma np.random.standard_normal
+        np.random.standard_t np.random.triangular np.random.uniform np.random.vonmises
+        np.random.wald np.random.weibull np.random.zipf""",
+}
 
 # ------------------------------------------------------------------------------------ page
 
@@ -1314,6 +1352,9 @@ def _lines() -> Iterator[str]:
                 text = " ".join(form.split()).replace("|", "\\|")
                 yield f"| {it.function} | `{text}` | {status} | {it.reference or '-'} |"
         yield ""
+    yield "## Without a derivative by nature\n"
+    for reason, names in BY_NATURE.items():
+        yield f"- {reason}: {', '.join(f'`{name}`' for name in names.split())}"
 
 
 SECTIONS = {
@@ -1324,8 +1365,30 @@ SECTIONS = {
     "Creation": CREATION,
     "Polynomials and convolution": POLYNOMIALS,
     "Complex numbers": COMPLEX,
+    "Random order": RANDOM,
     "Refused": REFUSED,
 }
 
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the page of coverage, or run the table.")
+    parser.add_argument("--run", metavar="WAYS", help="names of ways in tests/coverage_runs.py")
+    parser.add_argument("--part", default="0/1", help="k/n: every n-th row from the k-th on")
+    options = parser.parse_args()
+    if options.run is None:
+        PAGE.write_text(page())
+        return
+    from tests import coverage_runs
+
+    first, step = map(int, options.part.split("/"))
+    failed = False
+    for row in coverage_runs.table.ROWS[first::step]:
+        for name in options.run.split(","):
+            for failure in coverage_runs.failures(row, name):
+                failed = True
+                print(failure, flush=True)
+    sys.exit(failed)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    main()

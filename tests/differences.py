@@ -33,3 +33,16 @@ def jacobian(f: Callable[[Any], Any], x: np.ndarray) -> tuple[np.ndarray, np.nda
         errors.append(np.abs(tableau[-1] - previous[-1]) + 1e-12 * (1.0 + np.abs(high)))
     shape = columns[0].shape + x.shape
     return np.stack(columns, -1).reshape(shape), np.stack(errors, -1).reshape(shape)
+
+
+def second(f: Callable[[float], Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The second derivative of `f` at zero, in the same way."""
+    middle = np.asarray(f(0.0), dtype=float)
+    tableau: list[np.ndarray] = []
+    for h in (4e-2, 2e-2, 1e-2, 5e-3):
+        row = [((np.asarray(f(h)) - middle) + (np.asarray(f(-h)) - middle)) / (h * h)]
+        for k, earlier in enumerate(tableau):
+            row.append(row[k] + (row[k] - earlier) / (4.0 ** (k + 1) - 1.0))
+        previous, tableau = tableau, row
+    change = np.abs(tableau[-1] - previous[-1])
+    return tableau[-1], 10.0 * change + 1e-7 * (1.0 + np.abs(middle))

@@ -136,7 +136,8 @@ def readable(text: str) -> str:
     """Numba's wording without what a user need not know: duals are floats to them."""
     text = re.sub(r"dual\((?:dual\()*(\w+)(?:, \d+\))+", r"\1", text)
     text = re.sub(
-        r"<(?:built-in )?(?:function|intrinsic|ufunc|class) '?([\w.]+)'?(?: at 0x\w+)?>",
+        r"<(?:built-in |bound )?(?:function|method|intrinsic|ufunc|class) '?([\w.]+)'?"
+        r"(?: (?:of|at) [^>]*)?>",
         r"\1",
         text,
     )
