@@ -158,8 +158,8 @@ def _once(
         try:
             assert_same_bits(value, want)
             assert np.shape(derivative) == np.shape(want) + x.shape
-            real = np.asarray(want).dtype
-            assert np.asarray(derivative).dtype == (real if real.kind == "f" else np.float64)
+            if isinstance(want, np.ndarray) and want.dtype.kind == "f":
+                assert derivative.dtype == want.dtype
         except AssertionError as error:
             yield form, str(error)
     if x.size:
