@@ -230,6 +230,14 @@ def reshaped_first(x):
 
 
 @njit
+def view_by_another_name(x):
+    b = np.zeros((1, 3))
+    column = np.permute_dims(b)
+    column[:, 0] = x * x[0]
+    return b[0]
+
+
+@njit
 def chosen_by_branch(x):
     if x[0] > 100.0:
         b = np.ones(3)
@@ -438,9 +446,9 @@ FORMS = [
     empty_like_active, arange, linspace, array_literal, copy_of_table, astype_of_integers,
     result_of_arithmetic, list_of_floats, list_literal, list_appended, comprehension,
     filled_in_helper, returned_from_helper, view_of_returned, through_identity, view_first,
-    reshaped_first, chosen_by_branch, active_or_constant, active_or_global, tuple_of_buffers,
-    list_of_buffers, swapped_buffers, scalar_accumulator_of_tuple, out_keyword, in_while,
-    parallel_loop, fastmath, explicit_signature, calls_explicit_signature, plain_python,
+    reshaped_first, view_by_another_name, chosen_by_branch, active_or_constant, active_or_global,
+    tuple_of_buffers, list_of_buffers, swapped_buffers, scalar_accumulator_of_tuple, out_keyword,
+    in_while, parallel_loop, fastmath, explicit_signature, calls_explicit_signature, plain_python,
     filled_recursively, local_closure, made_by_factory, calls_inlined, keyword_arguments,
     star_arguments,
 ]  # fmt: skip

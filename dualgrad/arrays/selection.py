@@ -43,7 +43,7 @@ def _clip_between_arrays(clamp: Any) -> Any:
         low, high = _bound(a, a_min), _bound(a, a_max)
         shape = np.broadcast_shapes(a.shape, low.shape, high.shape)
         if out is None and shape != a.shape:
-            raise ValueError("clip: the bounds have a larger shape than the array")
+            raise IndexError("clip: the bounds have a larger shape than the array")
         if out is not None and out.shape != shape:
             raise ValueError("clip: the shape of `out` is not that of the result")
         result = np.empty_like(a) if out is None else out

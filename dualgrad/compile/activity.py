@@ -359,12 +359,12 @@ def folded_arguments(code: Typed, expr: Any) -> list[list[Any]]:
 
 
 def callee_name(code: Typed, expr: Any) -> str:
-    """The plain name of what is called: of the method, or of the function."""
+    """The plain name of what is called: of the method, or the function's own, not an alias."""
+    kind = code.typemap.get(expr.func.name)
     definition = code.func_ir._definitions.get(expr.func.name, [None])[0]
-    if isinstance(definition, ir.Expr) and definition.op == "getattr":
+    if isinstance(kind, types.BoundFunction) and getattr(definition, "op", "") == "getattr":
         return str(definition.attr)
-    key = getattr(code.typemap.get(expr.func.name), "typing_key", None)
-    return str(getattr(key, "__name__", ""))
+    return str(getattr(getattr(kind, "typing_key", None), "__name__", ""))
 
 
 def is_library(key: Any) -> bool:
