@@ -158,8 +158,8 @@ def _once(
         try:
             assert_same_bits(value, want)
             assert np.shape(derivative) == np.shape(want) + x.shape
-            if isinstance(want, np.ndarray) and want.dtype.kind == "f":
-                assert derivative.dtype == want.dtype
+            if isinstance(want, np.ndarray) and want.dtype.kind == "f" and derivative.any():
+                assert derivative.dtype == want.dtype, derivative.dtype
         except AssertionError as error:
             yield form, str(error)
     if x.size:
@@ -179,7 +179,7 @@ def reference(
 ) -> tuple[Any, Any]:
     """The Jacobian of each form, and how exactly it is known."""
     if kind == table.COMPLEX_STEP:
-        with contextlib.suppress(TypeError, ValueError, IndexError):  # where NumPy is stricter than Numba
+        with contextlib.suppress(TypeError, ValueError, IndexError):  # NumPy is stricter
             exact = jacobians(f, x.astype(float))
             return exact, [tolerance * (1.0 + np.abs(jacobian)) for jacobian in exact]
     if kind == table.CONSTANT:

@@ -24,6 +24,7 @@ from numba.np.ufunc_db import get_ufunc_info
 
 import dualgrad as dg
 from dualgrad import rules
+from tests.complexstep import run
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 
@@ -416,3 +417,15 @@ def test_all_spellings_agree(name: str) -> None:
     args = points(name)[4] if name in RULES else (1.25, 3.0)[: getattr(first, "nin", 2)]
     values = [call(f)(*args) for f in (first, *others)]
     np.testing.assert_array_equal(values, values[0])
+
+
+def with_integers(x: Any) -> Any:
+    y = x.copy()
+    y *= 3
+    y -= x // 2
+    return 2 * x, x * x.size + 1, x / 3, y, np.hypot(x, 3), np.arctan2(2, x), (7 * x).sum()
+
+
+def test_integers_leave_arrays_of_float32_as_they_are() -> None:
+    for derivative in run(with_integers, np.array([0.3, 1.7, -2.6], np.float32))[:-1]:
+        assert derivative.dtype == np.float32

@@ -23,8 +23,9 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.np import npyimpl
 
 from dualgrad import lanes
+from dualgrad.arrays.borrow import over
 from dualgrad.scalars import TANGENTS
-from dualgrad.types import DualType
+from dualgrad.types import DualType, primal
 
 #: operator -> the ufunc that it is on arrays
 OPERATORS = {
@@ -62,12 +63,22 @@ class DualUfunc(AbstractTemplate):
         _, outputs, ndim, layout = Numpy_rules_ufunc._handle_inputs(self.ufunc, operands, kws)
         nin = self.ufunc.nin
         item = self.context.resolve_function_type(self.key, tuple(scalars[:nin]), {}).return_type
+        if isinstance(item, DualType):
+            item = over(item, self._precision(args))
         if not outputs:
             return signature(types.Array(item, ndim, layout) if ndim else item, *args)
         [output] = outputs
         if self.context.can_convert(item, output.dtype) is None:
             raise TypingError(f"{self.ufunc.__name__} cannot write {item} into {output}")
         return signature(output, *args)
+
+    def _precision(self, args: Any) -> types.Type:
+        """The dtype that Numba gives the result: an integer leaves an array of float32 as it is."""
+        plain = [
+            ty.copy(dtype=primal(ty.dtype)) if isinstance(ty, types.Array) else primal(ty)
+            for ty in args
+        ]
+        return dtype(self.context.resolve_function_type(self.key, tuple(plain), {}).return_type)
 
     def get_impl_key(self, sig: Any) -> Any:
         return "dual array", self.key
