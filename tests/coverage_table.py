@@ -650,6 +650,7 @@ SHAPE = [
         "moveaxis",
         "c",
         _C,
+        "np.permute_dims(x)",
         "np.moveaxis(x, 0, 2)",
         "np.moveaxis(x, (0, 1), (2, 0))",
         "np.swapaxes(x, 0, 2)",

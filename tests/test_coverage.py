@@ -18,6 +18,7 @@ OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized")
 @pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.name)
 def test_forms(row: table.Row) -> None:
     assert list(runs.failures(row, "plain")) == []
+    assert list(runs.failures(row, "views")) == []
     if row.small:
         assert list(runs.failures(row, "small")) == []
 
