@@ -23,9 +23,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.np import npyimpl
 
 from dualgrad import lanes
-from dualgrad.arrays.borrow import over
 from dualgrad.scalars import TANGENTS
-from dualgrad.types import DualType, primal
+from dualgrad.types import DualType, over, primal
 
 #: operator -> the ufunc that it is on arrays
 OPERATORS = {

@@ -103,13 +103,15 @@ class Rewriter:
         turn into one of duals.
         """
         kind = self.code.typemap[target.name]
-        if not isinstance(kind, types.Float) or not self.activity.is_active(target.name):
+        if not isinstance(kind, (types.Float, types.Complex)):
+            return
+        if not self.activity.is_active(target.name):
             return
         for k, var in enumerate(phi.incoming_values):
             if isinstance(var, ir.Var) and not self.activity.is_active(var.name):
                 block = self.code.func_ir.blocks[phi.incoming_blocks[k]]
                 new = _Builder(block.scope, phi.loc)
-                dual = new.constant(with_primal(self.dual, kind))
+                dual = new.constant(over(self.dual, kind))
                 phi.incoming_values[k] = new.assign(new.call(converted, var, dual))
                 block.body[-1:-1] = new.body
 
