@@ -44,7 +44,7 @@ def splat(context: Any, builder: Any, ty: Lanes, scalar: Any) -> Any:
     index = ir.IntType(32)
     undefined = ir.Constant(vector_type, ir.Undefined)
     first = builder.insert_element(undefined, scalar, index(0))
-    mask = ir.Constant(ir.VectorType(index, ty.n), None)
+    mask = ir.Constant(ir.VectorType(index, vector_type.count), None)
     return builder.shuffle_vector(first, undefined, mask)
 
 

@@ -19,21 +19,24 @@ from dualgrad.types import DualType, Lanes, is_complex, real_of
 
 @register_default(Lanes)
 class LanesModel(models.PrimitiveModel):
-    """A vector in registers; in memory its power-of-two parts, which LLVM stores unpadded."""
+    """A vector in registers, padded to a power of two; in memory its power-of-two parts.
+
+    Those LLVM stores unpadded. What the padding holds is never looked at.
+    """
 
     def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
         base, n = dmm.lookup(fe_type.base), fe_type.n
         self._base, self._parts = base, None
         if fe_type.in_vector and not fe_type.in_two:
             self._scalar = base.get_value_type()
-            super().__init__(dmm, fe_type, self._vector(n))
+            super().__init__(dmm, fe_type, self._vector(_width(n)))
             self._parts = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
             # packed: a part larger than the rest would otherwise be aligned to its own size
             self._data = ir.LiteralStructType([self._vector(k) for k in self._parts], packed=True)
             return
         if fe_type.in_two:
             self._scalar = dmm.lookup(real_of(fe_type.base)).get_value_type()
-            super().__init__(dmm, fe_type, ir.LiteralStructType([self._vector(n)] * 2))
+            super().__init__(dmm, fe_type, ir.LiteralStructType([self._vector(_width(n))] * 2))
         else:
             super().__init__(dmm, fe_type, ir.ArrayType(base.get_value_type(), n))
         self._data = ir.ArrayType(base.get_data_type(), n)
@@ -71,8 +74,17 @@ class LanesModel(models.PrimitiveModel):
         if self._parts is None:
             return super().load_from_data_pointer(builder, ptr, align)
         # One vector load of exactly n elements. A packed struct promises no alignment.
-        whole = builder.bitcast(ptr, self.get_value_type().as_pointer())
-        return builder.load(whole, align=1)
+        n = self.fe_type.n
+        whole = builder.load(builder.bitcast(ptr, self._vector(n).as_pointer()), align=1)
+        return whole if n == _width(n) else _widened(builder, whole, _width(n))
+
+
+def _width(n: int) -> int:
+    """The length of the vector that holds `n` lanes in registers: a power of two.
+
+    Of any other length LLVM would take a vector apart wherever it lives beyond a basic block.
+    """
+    return 1 << (n - 1).bit_length()
 
 
 def get_lane(builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
@@ -128,6 +140,14 @@ def joined(builder: Any, ty: types.Type, real: Any, imag: Any) -> Any:
 def _inside(ty: Any) -> list[types.Type]:
     """The types that a dual, or the lanes over a dual, is made of."""
     return [ty.base] * ty.n if isinstance(ty, Lanes) else [ty.base, ty.lanes]
+
+
+def _widened(builder, vector, n: int):  # type: ignore[no-untyped-def]
+    """A vector padded to a length."""
+    count = vector.type.count
+    places = [*range(count), *[count] * (n - count)]  # the last are of an undefined vector
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), n), places)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
 def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
