@@ -82,7 +82,6 @@ def analytic(xs, observed, out):
             t2 = dq[0] * turned[0, 2] + dq[1] * turned[1, 2] + dq[2] * turned[2, 2]
             # t (w w.T + (R.T - 1) [w]x) / w.w
             along = t0 * w0 + t1 * w1 + t2 * w2
-            s0 = t0 * rotation[0, 0] + t1 * rotation[1, 0] + t2 * rotation[2, 0]
             s0, s1, s2 = (
                 t0 * rotation[0, 0] + t1 * rotation[0, 1] + t2 * rotation[0, 2] - t0,
                 t0 * rotation[1, 0] + t1 * rotation[1, 1] + t2 * rotation[1, 2] - t1,
@@ -122,7 +121,8 @@ def complex_step(x, observed):
     for k in range(12):
         moved = x.astype(complex)
         moved[:, k] += 1e-200j
-        errors = [reprojection.py_func(row, seen) for row, seen in zip(moved, observed, strict=True)]
+        pairs = zip(moved, observed, strict=True)
+        errors = [reprojection.py_func(row, seen) for row, seen in pairs]
         columns.append(np.imag(errors) / 1e-200)
     return np.stack(columns, -1)
 

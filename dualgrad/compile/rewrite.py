@@ -45,6 +45,12 @@ def empty_dict(key: Any, value: Any) -> Any:
     return Dict.empty(key, value)
 
 
+@register_jitable
+def empty_array(dtype: Any, count: int) -> Any:
+    """A new array with one axis."""
+    return np.empty(count, dtype)
+
+
 _CONTAINERS = (types.List, types.ListType, types.DictType)
 
 
@@ -151,8 +157,8 @@ class Rewriter:
         ty = ty.this if isinstance(ty, types.BoundFunction) else ty
         return isinstance(ty, _CONTAINERS) and self.activity.is_active(var.name)
 
-    def _array_literals(self) -> set[str]:
-        """The lists that only stand in ``np.array([...])``, also one in another.
+    def _array_literals(self) -> dict[str, list[Any]]:
+        """The lists that only stand in ``np.array([...])``, also one in another: their items.
 
         They become tuples: that saves the list, and Numba's own way to save it takes the name of
         the dtype for one of NumPy's.
@@ -178,7 +184,7 @@ class Rewriter:
                 )
             }
             if more == found:
-                return found
+                return {name: lists[name].value.items for name in found}
             found = more
 
     def _is_array_literal(self, statement: Any, name: str, found: set[str]) -> bool:
@@ -225,6 +231,9 @@ class Rewriter:
         if isinstance(kind, types.NumberClass) and given:
             lifted = self._lifted(kind)
             return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
+        items = self.literals.get(expr.args[0].name) if expr.args else None
+        if items is not None and given and self._are_numbers(items):
+            return self._filled(self.code.typemap[target.name], items, new)
         key = getattr(kind, "typing_key", None)
         if isinstance(key, DUFunc) and given:
             return _with(expr, func=new.constant(for_any_types(key)))
@@ -243,6 +252,18 @@ class Rewriter:
         args = [self._dual_dtype(var, new) for var in expr.args]
         kws = [(name, self._dual_dtype(var, new)) for name, var in expr.kws]
         return _with(expr, args=args, kws=kws)
+
+    def _are_numbers(self, items: list[Any]) -> bool:
+        kinds = [self.code.typemap[var.name] for var in items]
+        return all(isinstance(kind, (types.Number, types.Boolean)) for kind in kinds)
+
+    def _filled(self, ty: Any, items: list[Any], new: _Builder) -> Any:
+        """``np.array([...])`` of numbers: an array to which they are written one by one."""
+        dtype, count = new.constant(promoted(ty.dtype, self.dual)), new.constant(len(items))
+        array = new.assign(new.call(empty_array, dtype, count))
+        for k, item in enumerate(items):
+            new.body.append(ir.SetItem(array, new.constant(k), item, array.loc))
+        return array
 
     def _dual_dtype(self, var: Any, new: _Builder) -> Any:
         """A dtype argument that names a float, naming the dual instead."""

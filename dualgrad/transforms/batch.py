@@ -30,6 +30,11 @@ class Mapped:
         axes = plan.axes_of(len(arg_types))
         return cls(tuple((f"A{k}", axes[k], ty) for k, ty in enumerate(arg_types)))
 
+    @property
+    def types(self) -> list[types.Type]:
+        """The types of the arguments."""
+        return [ty for _, _, ty in self.arguments]
+
     def has(self, k: int) -> bool:
         """Whether an argument differs from point to point."""
         return any(True for _ in _leaves(*self.arguments[k]))
@@ -160,6 +165,11 @@ def kernel_of_points(count: int, part: bool, body: list[str]) -> str:
     """The source of a kernel of so many arguments."""
     parameters = [*(f"A{k}" for k in range(count)), "out", *(["p", "end"] if part else [])]
     return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
+
+
+def is_array(ty: Any) -> bool:
+    """Whether an argument is an array."""
+    return isinstance(ty, types.Array)
 
 
 def is_absent(ty: Any) -> bool:

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dualgrad.transforms import chunks
-from dualgrad.transforms.batch import NO_POINTS, Mapped, is_absent, kernel_of_points, point_types
+from dualgrad.transforms.batch import (
+    NO_POINTS,
+    Mapped,
+    is_absent,
+    is_array,
+    kernel_of_points,
+    point_types,
+)
 from dualgrad.transforms.columns import Columns, sweeps
 from dualgrad.transforms.plans import VmapPlan
 from dualgrad.transforms.results import Result, part_of_out
@@ -36,16 +43,20 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
 def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
     first, last = phases[0], phases[-1]
     point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
-    body = [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
+    body = [f"A{k} = borrowed(A{k})" for k, ty in enumerate(mapped.types) if is_array(ty)]
+    body += [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
     body += [*([] if part else ["p = 0", "end = count"]), *point, *first.offsets()]
     body += ["total = columns", "begin = start = 0", "at = p"]
+    buffers = [name for phase in phases for name in phase.buffer_names()]
     for phase in phases:
         body += phase.buffers()
+    body += [line for it in buffers for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
     body += [f"single = total <= {last.n}", "if single:", *indented(["pass", *last.seeds("1.0")])]
     body += first.allocate(arrays=False)
     loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
     loop += ["start = 0", *sweeps(phases), "p += 1"]
-    body += ["while p < end:", *indented(loop), f"return {first.result()}"]
+    body += ["while p < end:", *indented(loop), *(f"keep(kept_{it})" for it in buffers)]
+    body.append(f"return {first.result()}")
     return kernel_of_points(len(first.types), part, body)
 
 
@@ -59,6 +70,12 @@ class _ColumnsOfPoints(Columns):
     def buffers(self) -> Iterator[str]:
         """Buffers of duals, for all points."""
         return super().prepare()
+
+    def buffer_names(self) -> Iterator[str]:
+        """The variables that are arrays of duals."""
+        yield from (f"d{it.k}{self.tag}" for it in self.inputs if it.is_array)
+        if self.plan.out_argnum is not None:
+            yield f"b{self.tag}"
 
     def renew(self, mapped: Mapped) -> Iterator[str]:
         """The values of the next point; the tangents are what they were."""

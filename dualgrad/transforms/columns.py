@@ -100,6 +100,7 @@ class Columns(Sweep):
         for it in self.inputs:
             if it.is_array:
                 yield f"d{it.k}{self.tag} = as_array_of(a{it.k}, D{it.k}{self.tag})"
+        yield from self.buffer()
 
     def _seed(self) -> Iterator[str]:
         for it in self.inputs:

@@ -140,6 +140,28 @@ def present(typingctx: Any, x: Any) -> Any:
 
 
 @intrinsic
+def borrowed(typingctx: Any, array: Any) -> Any:
+    """The same array without a reference count, whose updates are atomic: for small loops.
+
+    Its memory lives for as long as another variable holds the array; see `keep`.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(array)(context, builder, args[0])
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+@intrinsic
+def keep(typingctx: Any, array: Any) -> Any:
+    """Nothing; but an array is not freed before its last use."""
+    return types.void(array), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@intrinsic
 def item_at(typingctx: Any, array: Any, i: Any) -> Any:
     """The `i`-th item of a C-contiguous array of any shape."""
 

@@ -91,7 +91,7 @@ class Pushforward(Sweep):
             check_tangent(plan, it, self.tangents)
 
     def source(self) -> str:
-        body = [*self._seed(), *self.run()]
+        body = [*self._seed(), *self.buffer(), *self.run()]
         for o in self.outputs:
             body += [*self.value(o), *self._read(o)]
         values, directions = (

@@ -59,6 +59,7 @@ class _Second(Sweep):
         for it in self.inputs:
             if it.is_array:
                 yield f"d{it.k}{self.tag} = as_array_of(a{it.k}, D{it.k}{self.tag})"
+        yield from self.buffer()
 
     def seed(self, level: str, it: Input, value: str) -> Iterator[str]:
         """Set the seeds of the rows or columns of this sweep in an argument that is an array."""

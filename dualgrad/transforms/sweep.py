@@ -82,10 +82,10 @@ class Output:
 NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
-        as_array_of, copy_into, place, private, promote, value_of, lanes_io.copy_lane,
-        lanes_io.item_at, lanes_io.lane, lanes_io.present, lanes_io.second_at, lanes_io.seeded,
-        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
-        lanes_io.store_lanes, lanes_io.with_tangent,
+        as_array_of, copy_into, place, private, promote, value_of, lanes_io.borrowed,
+        lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.present,
+        lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed, lanes_io.set_seed,
+        lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
     )
 }  # fmt: skip
 
@@ -205,12 +205,17 @@ class Sweep:
 
     # ----------------------------------------------------------------- lines of the source
 
+    def buffer(self) -> Iterator[str]:
+        """Allocate the argument that `f` writes its result to."""
+        if self.plan.out_argnum is not None:
+            yield f"b{self.tag} = promote(a{self.plan.out_argnum}, dual{self.tag})"
+
     def run(self) -> Iterator[str]:
         """Call `f` and name its outputs."""
         tag, result = self.tag, f"y{self.tag}"
         if self.plan.out_argnum is not None:
             result = f"b{tag}"
-            yield f"b{tag} = promote(a{self.plan.out_argnum}, dual{tag})"
+            yield f"copy_into(b{tag}, a{self.plan.out_argnum})"
         yield f"y{tag} = {self.call}"
         for o in self.outputs:
             part = result if self.one_output else f"{result}[{o.i}]"
