@@ -448,4 +448,3 @@ def closure{new k}(e):
 {new s} = closure{1}({s})
 """.split("\n--\n")
 ]
-

@@ -38,10 +38,15 @@ EPS, TINY, INF, NAN = 2.0**-52, 2.0**-1022, math.inf, math.nan
 # ------------------------------------------------------------------------ what is under test
 
 
+def of_reals(name: str) -> list[Callable[..., Any]]:
+    """The functions of that name that take real numbers; those of `cmath` make complex ones."""
+    return [f for f in rules.functions(name) if getattr(f, "__module__", "") != "cmath"]
+
+
 @functools.cache
 def compiled(name: str) -> tuple[Callable[..., Any], list[Callable[..., Any]]]:
     """The function of that name and its derivative rules, as Numba compiles them."""
-    return call(rules.functions(name)[0]), [NUMPY(rule) for rule in plain(name)]
+    return call(of_reals(name)[0]), [NUMPY(rule) for rule in plain(name)]
 
 
 def call(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,7 +73,7 @@ def everything(name: str, spellings: int | None) -> tuple[Callable[..., Any], An
 
     The arguments are passed twice: x and y to differentiate by, c and d to hold constant.
     """
-    functions = {f"f{k}": f for k, f in enumerate(rules.functions(name)[:spellings])}
+    functions = {f"f{k}": f for k, f in enumerate(of_reals(name)[:spellings])}
     forms = {"xy": "x[i], y[i]", "x": "x[i], d[i]", "y": "c[i], y[i]"}
     if is_unary(name):
         forms = {"x": "x[i]"}
@@ -85,7 +90,7 @@ def everything(name: str, spellings: int | None) -> tuple[Callable[..., Any], An
 
 
 def is_unary(name: str) -> bool:
-    return getattr(rules.functions(name)[0], "nin", 1) == 1
+    return getattr(of_reals(name)[0], "nin", 1) == 1
 
 
 def through_the_engine(
@@ -278,7 +283,7 @@ def all_at_once(calls: dict[str, Callable[..., Any]], arguments: str) -> Callabl
 def test_second_derivative(table: dict[str, Any]) -> None:
     """Along the direction (1, 1), by nesting."""
     names = [name for name in table if name != "ldexp"]
-    functions = {f"f_{name}": rules.functions(name)[0] for name in names}
+    functions = {f"f_{name}": of_reals(name)[0] for name in names}
     unary = table is rules.UNARY
     f = all_at_once(functions, "x + t" if unary else "x + t, y + t")
     slopes, curvatures = dg.derivative(f), dg.derivative(dg.derivative(f))
@@ -367,7 +372,7 @@ def test_singular_points(name: str) -> None:
 @pytest.mark.parametrize("name", rules.SELECT)
 def test_select(name: str) -> None:
     """The condition holds where the function returns its first argument, ties included."""
-    function, condition = call(rules.functions(name)[0]), rules.selects(name)
+    function, condition = call(of_reals(name)[0]), rules.selects(name)
     for selects in (condition, NUMPY(condition)):
         for x, y in itertools.product((-INF, -1.0, 0.0, 2.0, INF, NAN), repeat=2):
             np.testing.assert_equal(x if selects(x, y) else y, function(x, y))
@@ -383,7 +388,7 @@ def test_select(name: str) -> None:
 
 def test_piecewise_constant() -> None:
     """The derivative is zero, at the jumps and of what is no number, too."""
-    every = [f for name in (*rules.CONSTANT, *rules.PREDICATE) for f in rules.functions(name)]
+    every = [f for name in (*rules.CONSTANT, *rules.PREDICATE) for f in of_reals(name)]
     for arguments, unary in (("x + t", True), ("x + t, y - t", False)):
         arity = 1 if unary else 2
         calls = [f for f in every if getattr(f, "nin", 1) == arity]
@@ -404,7 +409,7 @@ ELSEWHERE = {np.add, np.subtract, np.multiply, np.true_divide, np.divmod, math.f
 def test_nothing_is_missing() -> None:
     """The tables hold all that Numba has for floats, and nothing that it has not."""
     tables = (rules.UNARY, rules.BINARY, rules.SELECT, rules.CONSTANT, rules.PREDICATE)
-    ours = {f for name in itertools.chain(*tables) for f in rules.functions(name)}
+    ours = {f for name in itertools.chain(*tables) for f in of_reals(name)}
     theirs = {f for f in supported_ufuncs if any("d" in loop[:2] for loop in get_ufunc_info(f))}
     theirs |= {f for f, _ in numba_math.globals if getattr(f, "__module__", None) == "math"}
     assert ours | ELSEWHERE == theirs
@@ -413,7 +418,7 @@ def test_nothing_is_missing() -> None:
 
 @pytest.mark.parametrize("name", [*RULES, *rules.SELECT, *rules.CONSTANT, *rules.PREDICATE])
 def test_all_spellings_agree(name: str) -> None:
-    first, *others = rules.functions(name)
+    first, *others = of_reals(name)
     args = points(name)[4] if name in RULES else (1.25, 3.0)[: getattr(first, "nin", 2)]
     values = [call(f)(*args) for f in (first, *others)]
     np.testing.assert_array_equal(values, values[0])

@@ -70,6 +70,7 @@ class Rewriter:
 
     def run(self) -> None:
         func_ir = self.code.func_ir
+        self.users = self._users()
         self.literals = self._array_literals()
         for block in func_ir.blocks.values():
             body: list[Any] = []
@@ -94,7 +95,8 @@ class Rewriter:
         if isinstance(value, ir.Expr) and value.op == "call":
             value = self._call(value, target, new)
         elif isinstance(value, ir.Expr) and value.op == "build_tuple":
-            value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
+            if not self._is_compared(target.name):
+                value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
         elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
             items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
             value = _with_items(value, items)
@@ -157,6 +159,27 @@ class Rewriter:
         ty = ty.this if isinstance(ty, types.BoundFunction) else ty
         return isinstance(ty, _CONTAINERS) and self.activity.is_active(var.name)
 
+    def _users(self) -> dict[str, list[Any]]:
+        """The statements in which each variable stands."""
+        users: dict[str, list[Any]] = {}
+        for block in self.code.func_ir.blocks.values():
+            for statement in block.body:
+                for var in statement.list_vars():
+                    users.setdefault(var.name, []).append(statement)
+        return users
+
+    def _is_compared(self, name: str) -> bool:
+        """Whether a tuple is only given to `min` or `max`, to which a constant is not a dual."""
+        calls = [
+            user.value
+            for user in self.users[name]
+            if not isinstance(user, ir.Assign) or user.target.name != name
+            if isinstance(getattr(user, "value", None), ir.Expr) and user.value.op == "call"
+        ]
+        return len(calls) == len(self.users[name]) - 1 and all(
+            callee_name(self.code, call) in ("min", "max") for call in calls
+        )
+
     def _array_literals(self) -> dict[str, list[Any]]:
         """The lists that only stand in ``np.array([...])``, also one in another: their items.
 
@@ -164,11 +187,8 @@ class Rewriter:
         the dtype for one of NumPy's.
         """
         lists: dict[str, Any] = {}
-        users: dict[str, list[Any]] = {}
         for block in self.code.func_ir.blocks.values():
             for statement in block.body:
-                for var in statement.list_vars():
-                    users.setdefault(var.name, []).append(statement)
                 value = getattr(statement, "value", None)
                 if isinstance(value, ir.Expr) and value.op == "build_list" and value.items:
                     lists[statement.target.name] = statement
@@ -180,7 +200,7 @@ class Rewriter:
                 if name.startswith("$")
                 and all(
                     user is made or self._is_array_literal(user, name, found)
-                    for user in users[name]
+                    for user in self.users[name]
                 )
             }
             if more == found:

@@ -1,7 +1,21 @@
 # ruff: noqa
 # wrong refusal
 import numpy as np
-from tests.random_helpers import added, filled, halved, head, inner, paired, picked, power, same, scaled, swapped, total
+from tests.random_helpers import (
+    added,
+    filled,
+    halved,
+    head,
+    inner,
+    paired,
+    picked,
+    power,
+    same,
+    scaled,
+    swapped,
+    total,
+)
+
 
 def f(x, w):
     s0 = x[1, 2]
@@ -13,4 +27,6 @@ def f(x, w):
     v10 = np.zeros((3, 4))[1]
     v10[2] = v7[0]
     return (np.cumsum(v10)[2], np.array([1.3, s9, 1.0, 1.3]))
-LAYOUT, ORDER = ('C', 1)
+
+
+LAYOUT, ORDER = ("C", 1)
