@@ -35,6 +35,7 @@ class Transform(DerivedDispatcher):
         super().__init__(_stub(plan, signature), {}, options)
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
+        self._callbacks: dict[Any, Any] = {}  # code that C may call must not be deleted
         if cache and not inner:
             self._cache = DiskCache(self)
 
@@ -50,6 +51,50 @@ class Transform(DerivedDispatcher):
             plan = replace(self.plan, parallel=False)
             self._inner = Transform(plan, self.chunk, self.signature, False, inner=True)
         return self._inner
+
+    def cfunc(self, signature: Any, shapes: tuple[tuple[int, ...], ...] = ()) -> Any:
+        """A C callback of the transform, for libraries that take the address of a function.
+
+        Parameters
+        ----------
+        signature : str or signature of Numba
+            The types of C, as `numba.cfunc` takes them. `jvp` and `hvp` take all primals, then
+            all tangents. One argument more than the function has is a pointer that the derivative
+            is written to, as with ``out=``.
+        shapes : tuple of tuple of int
+            The shape of the array behind each pointer, C-contiguous; C itself passes none.
+
+        Returns
+        -------
+        CFunc
+            What `numba.cfunc` returns: it has `address`, `ctypes` and `native_name`, and
+            `scipy.LowLevelCallable` takes its `ctypes`. It lives as long as the transform.
+
+        Raises
+        ------
+        NotDifferentiable
+            If the function has a construct without a derivative rule.
+        TypeError
+            For a result that a C function cannot return in that type, and a missing shape.
+
+        Notes
+        -----
+        C has no exceptions: one in the function goes to `sys.unraisablehook`, which prints it, and
+        the callback returns zero, as all callbacks of Numba do.
+
+        Examples
+        --------
+        >>> import dualgrad as dg
+        >>> callback = dg.derivative(lambda x: x**3).cfunc("float64(float64)")
+        >>> callback.ctypes(2.0)
+        12.0
+        """
+        from dualgrad.transforms.callback import callback
+
+        key = str(signature), shapes
+        if key not in self._callbacks:
+            self._callbacks[key] = callback(self, signature, shapes)
+        return self._callbacks[key]
 
     def fingerprint_parts(self) -> tuple[Any, ...]:
         """What it is, for the cache: see `dualgrad.compile.fingerprint`."""
