@@ -192,3 +192,17 @@ def test_summary_of_a_call() -> None:
     assert effect.written_args == (True, False)
     assert effect.active_result
     assert effect.shared == (frozenset({-1, 0}),)
+
+
+def test_plain_functions_that_call_plain_functions() -> None:
+    def innermost(x):
+        return x * x
+
+    def inner(x):
+        return 2.0 * innermost(x)
+
+    def outer(x):
+        return x * inner(x)
+
+    assert dg.derivative(lambda x: outer(x))(3.0) == 6 * 9.0
+    np.testing.assert_array_equal(dg.vmap(outer)(np.array([1.0, 3.0])), [2.0, 54.0])

@@ -20,6 +20,16 @@ _OURS = tuple(
 #: What a report says, what that means, and what helps. The groups name the construct.
 _CAUSES: list[tuple[str, str, str]] = [
     (
+        r"(?P<what>dg\.\w+) is called in compiled code",
+        "transforms are made in Python",
+        "make it outside of the function, g = {what}(...), and call g",
+    ),
+    (
+        r"Cannot capture the non-constant value associated with variable '(?P<what>\w+)'",
+        "a function inside the function uses its variable {what} and is passed on",
+        "make {what} an argument of the inner function",
+    ),
+    (
         r"Failed in dualgrad front end.*?\n(?:Failed in .*\n)*(?P<a>.*)",
         "Numba cannot compile this, without derivatives either: {a}",
         "make it compile with numba.njit first",
@@ -127,7 +137,7 @@ def _cause(report: str) -> tuple[str, str, str]:
         found = re.search(pattern, report)
         if found is not None:
             parts = {key: readable(part or "") for key, part in found.groupdict().items()}
-            return parts.get("what", ""), reason.format(**parts), way_out
+            return parts.get("what", ""), reason.format(**parts), way_out.format(**parts)
     summary = next((line for line in report.splitlines()[1:] if line.strip()), report)
     return "", readable(summary.strip()), "write this part in another way"
 

@@ -92,6 +92,14 @@ class DerivedDispatcher(CPUDispatcher):
         super().add_overload(cres._replace(type_annotation=""))
 
 
+class PlainDispatcher(CPUDispatcher):
+    """What `@njit` makes of a function, but that may call plain Python functions."""
+
+    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:
+        options = targetoptions or {"nopython": True, "boundscheck": None}
+        super().__init__(py_func, locals or {}, options, WithPlainCallees)
+
+
 def as_dispatcher(function: Any) -> Dispatcher:
     """The `@njit` form of a function; one that is compiled by Numba already is itself."""
     known = (
@@ -106,7 +114,7 @@ def as_dispatcher(function: Any) -> Dispatcher:
         known = forms.get(None)
         if known is None and isinstance(function, CFunc):
             known = njit(function._sig)(function._pyfunc)
-        forms[None] = known = known or njit(function)
+        forms[None] = known = known or PlainDispatcher(function)
     return known
 
 
@@ -154,12 +162,19 @@ def _declared(function: Any) -> Any:
     return getattr(ty, "sig", None) or getattr(ty, "signature", None)
 
 
+#: The module whose functions make transforms: in Python, not in compiled code.
+_MAKES_TRANSFORMS = "dualgrad.transforms.api"
+
+
 def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
     """Let undecorated Python functions that `f` calls be called as if they were `@njit`."""
     for block in func_ir.blocks.values():
         for assign in block.find_insts(ir.Assign):
             function = constant(func_ir, assign.value)
             if isinstance(function, pytypes.FunctionType) and not _known(typingctx, function):
+                if function.__module__ == _MAKES_TRANSFORMS:
+                    name = f"dg.{function.__name__}"
+                    raise UnsupportedError(f"{name} is called in compiled code", assign.loc)
                 jitted = as_dispatcher(function)
                 assign.value = ir.Global(function.__name__, jitted, assign.loc)
     func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
