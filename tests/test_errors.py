@@ -281,6 +281,7 @@ BAD = [
     (dg.grad, total, {"argnums": ()}, (X, 2.0), ValueError, "argnums"),
     (dg.jacobian, fills, {"out_argnum": 2}, (X, Z), ValueError, "out_argnum"),
     (dg.jacobian, fills, {"out_argnum": 0}, (X, Z), ValueError, "both"),
+    (dg.jacobian, fills, {}, (X, Z), ValueError, "`out`.*rename"),
     (dg.grad, total, {"chunk": 0}, (X, 2.0), ValueError, "chunk"),
     (dg.grad, total, {"chunk": -1}, (X, 2.0), ValueError, "chunk"),
     (dg.grad, total, {"chunk": 2.0}, (X, 2.0), TypeError, "chunk"),

@@ -427,8 +427,7 @@ def vmap(
     params = [it for name, it in signature.parameters.items() if name != "out"]
     if any(it.kind is it.VAR_POSITIONAL for it in params):
         raise TypeError("dg.vmap: a function with *args has no place for in_axes; name them")
-    params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
-    return transform(plan, None, signature.replace(parameters=params), bool(cache))
+    return transform(plan, None, _with_out(params, "vmap"), bool(cache))
 
 
 # ----------------------------------------------------------------------------- what they check
@@ -449,8 +448,7 @@ def _columns(
     )
     signature = _signature(function)
     params = [signature.parameters[name] for name in plan.params]
-    params.append(inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None))
-    return transform(plan, _chunk(chunk), signature.replace(parameters=params), bool(cache))
+    return transform(plan, _chunk(chunk), _with_out(params, name), bool(cache))
 
 
 def _function(f: Any) -> Any:
@@ -479,6 +477,17 @@ def _signature_of(*names: str, **defaults: Any) -> inspect.Signature:
             for name, default in [*parameters, *defaults.items()]
         ]
     )
+
+
+def _with_out(parameters: list[inspect.Parameter], name: str) -> inspect.Signature:
+    """A signature with `out` at the end."""
+    if any(it.name == "out" for it in parameters):
+        raise ValueError(
+            f"dg.{name}: the function has a parameter `out`, which is a keyword of transforms; "
+            "rename it"
+        )
+    out = inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+    return inspect.Signature([*parameters, out])
 
 
 def _in_axes(axes: Any) -> Any:
