@@ -10,8 +10,10 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["callbacks", "scipy"])
+@pytest.mark.parametrize("name", ["callbacks", "dask", "scipy"])
 def test_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if name == "dask":
+        pytest.importorskip("dask.array")
     text = (DOCS / f"{name}.md").read_text()
     blocks = re.findall(r"^```(python|text)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert blocks

@@ -396,7 +396,8 @@ def vmap(
     -------
     Transform
         A function of the arguments of `g` whose result has one more axis, the first. With ``out=``
-        it writes into an array of that shape (or a tuple of such, nested like the result).
+        it writes into an array of that shape (or a tuple of such, nested like the result). For
+        Dask arrays the result is a Dask array.
 
     Raises
     ------

@@ -40,6 +40,11 @@ class Transform(DerivedDispatcher):
             self._cache = DiskCache(self)
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+        # Numba calls what this returns, and asks again for types that it does not know.
+        if any(map(_holds_dask_arrays, args)):
+            from dualgrad.transforms.dask import lazily
+
+            return lazily(self)
         try:
             return super()._compile_for_args(*args, **kws)
         except (NumbaError, NotImplementedError) as error:
@@ -118,6 +123,12 @@ class Transform(DerivedDispatcher):
             result,
             tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
         )
+
+
+def _holds_dask_arrays(argument: Any) -> bool:
+    if isinstance(argument, tuple):
+        return any(map(_holds_dask_arrays, argument))
+    return type(argument).__module__.startswith("dask.array")
 
 
 def transform(plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool) -> Transform:
