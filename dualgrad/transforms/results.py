@@ -42,7 +42,8 @@ class Result:
     @property
     def contiguous(self) -> bool:
         """Whether its items are in a row."""
-        return self.out is None or self.out[1].layout == "C"
+        # what is no array has no layout; `allocate` refuses it
+        return self.out is None or getattr(self.out[1], "layout", "") == "C"
 
     def allocate(self, sweep: Sweep) -> Iterator[str]:
         """Make it, or take `out` for it."""
