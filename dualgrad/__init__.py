@@ -2,6 +2,7 @@
 
 from dualgrad.compile.cache import cache_dir, clear_cache
 from dualgrad.custom.jvp import custom_jvp
+from dualgrad.duals import Dual, DualArray, seed, tangent, value
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.api import (
     derivative,
@@ -20,6 +21,8 @@ from dualgrad.transforms.api import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Dual",
+    "DualArray",
     "NotDifferentiable",
     "cache_dir",
     "clear_cache",
@@ -30,6 +33,9 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "seed",
+    "tangent",
+    "value",
     "value_and_derivative",
     "value_and_grad",
     "value_and_jacobian",

@@ -8,6 +8,7 @@ from typing import Any
 from numba.core import compiler, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import UnsupportedError
 
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
 from dualgrad.compile.activity import Activity, summarise
@@ -54,12 +55,25 @@ class _Promote(Pass):
             code = retyped(state, state.pipeline.original)
             active = tuple(carries_dual(ty) for ty in state.args)
             activity = Activity(code, active, wanted is not None)
+            if state.pipeline.from_python:
+                check_writes(code, activity, active)
             Rewriter(code, level, activity, state.args, clone_of).run()
         return True
 
 
+def check_writes(code: Any, activity: Activity, active: tuple[bool, ...]) -> None:
+    """Refuse an argument that is to take derivatives and cannot: the caller would not see them."""
+    effect = activity.summary(len(active))
+    for k, holds_duals in enumerate(active):
+        if effect.written_args[k] and effect.active_args[k] and not holds_duals:
+            name = code.func_ir.arg_names[k]
+            raise UnsupportedError(f"derivatives are written to argument {name}")
+
+
 class _CloneCompiler(compiler.CompilerBase):
     original: Dispatcher
+    #: whether Python calls it, with arrays that are its caller's
+    from_python = False
     #: the dual type that the caller wants buffers that are returned to hold, if any
     result: DualType | None = None
 
@@ -73,18 +87,19 @@ class _CloneCompiler(compiler.CompilerBase):
 
 
 class Clone(DerivedDispatcher):
-    """The dispatcher of a clone. Only compiled code calls it: duals have no Python wrapper."""
+    """The dispatcher of a clone. Most are called by compiled code alone, and have no wrapper."""
 
-    def __init__(self, original: Dispatcher, result: DualType | None) -> None:
+    def __init__(
+        self, original: Dispatcher, result: DualType | None, from_python: bool = False
+    ) -> None:
         options = {
             **original.targetoptions,
-            "no_cpython_wrapper": True,
+            "no_cpython_wrapper": not from_python,
             "no_cfunc_wrapper": True,
             "parallel": False,
         }
-        pipeline = type(
-            "_CloneCompiler", (_CloneCompiler,), {"original": original, "result": result}
-        )
+        parts = {"original": original, "result": result, "from_python": from_python}
+        pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
         super().__init__(original.py_func, original.locals, options, pipeline)
         self.original = original
 

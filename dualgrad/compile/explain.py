@@ -56,6 +56,12 @@ _CAUSES: list[tuple[str, str, str]] = [
         "write it with functions that have one: solve, inv, det, eig, eigh, cholesky, qr, pinv",
     ),
     (
+        r"derivatives are written to argument (?P<what>\w+)",
+        "the array that was passed for {what} holds plain numbers, and the function writes dual "
+        "numbers to it",
+        "pass a dg.DualArray, for example np.zeros_like(x) of one",
+    ),
+    (
         r"unsupported recursion",
         "to compute this derivative the same derivative is asked for again",
         "write the derivative out",

@@ -15,6 +15,7 @@ from numba.core.registry import CPUDispatcher
 
 from dualgrad.compile.activity import Summary, summarise, summary_of_code
 from dualgrad.compile.frontend import WithPlainCallees, as_dispatcher, calling
+from dualgrad.duals.hook import holds_dual
 from dualgrad.transforms.transform import Transform
 
 
@@ -93,6 +94,8 @@ class CustomJvp(CPUDispatcher):
         self._for_duals: Transform | None = None
 
     def __call__(self, *args: Any, **kws: Any) -> Any:
+        if any(map(holds_dual, (*args, *kws.values()))):  # compiled code knows the rule
+            return super().__call__(*args, **kws)
         return self._in_python(*args, **kws)
 
     def __reduce__(self) -> str:
