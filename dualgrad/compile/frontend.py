@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, typeof
-from numba.core import compiler, ir, ir_utils, types
+from numba.core import compiler, config, ir, ir_utils, types
 from numba.core.ccallback import CFunc
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
@@ -116,6 +116,13 @@ def as_dispatcher(function: Any) -> Dispatcher:
             known = njit(function._sig)(function._pyfunc)
         forms[None] = known = known or PlainDispatcher(function)
     return known
+
+
+def jitted(function: Any, **options: Any) -> Dispatcher:
+    """A dispatcher, also where NUMBA_DISABLE_JIT makes `njit` return the function itself."""
+    if config.DISABLE_JIT:
+        return CPUDispatcher(function, {}, {"nopython": True, **options})
+    return njit(**options)(function)
 
 
 @functools.cache

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from numba import njit
-from numba.core import types
+from numba.core import config, types
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import UnsupportedError
 from numba.core.registry import CPUDispatcher
 
 from dualgrad.compile.activity import Summary, summarise, summary_of_code
-from dualgrad.compile.frontend import WithPlainCallees, as_dispatcher, calling
+from dualgrad.compile.frontend import WithPlainCallees, as_dispatcher, calling, jitted
 from dualgrad.duals.hook import holds_dual
 from dualgrad.transforms.transform import Transform
 
@@ -94,8 +93,12 @@ class CustomJvp(CPUDispatcher):
         self._for_duals: Transform | None = None
 
     def __call__(self, *args: Any, **kws: Any) -> Any:
-        if any(map(holds_dual, (*args, *kws.values()))):  # compiled code knows the rule
-            return super().__call__(*args, **kws)
+        if any(map(holds_dual, (*args, *kws.values()))):
+            if config.DISABLE_JIT:
+                from dualgrad.custom.interpreted import call
+
+                return call(self, args, kws)
+            return super().__call__(*args, **kws)  # compiled code knows the rule
         return self._in_python(*args, **kws)
 
     def __reduce__(self) -> str:
@@ -118,7 +121,7 @@ class CustomJvp(CPUDispatcher):
             raise TypeError(f"the rule of {self.__name__} is a function, not {rule!r}")
         # an infinite derivative is a number, not an exception
         plain = isinstance(rule, FunctionType)
-        dispatcher = njit(error_model="numpy")(rule) if plain else as_dispatcher(rule)
+        dispatcher = jitted(rule, error_model="numpy") if plain else as_dispatcher(rule)
         expected = 2 * len(inspect.signature(self.py_func).parameters)
         try:
             inspect.signature(dispatcher.py_func).bind(*range(expected))

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import Any
 
-from numba.core import types
+from numba.core import config, types
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.errors import NumbaError
 
@@ -136,7 +136,10 @@ def transform(plan: Any, chunk: int | None, signature: inspect.Signature, cache:
     known = derived(plan.function, "transforms")
     key = plan, chunk, cache
     if key not in known:
-        known[key] = Transform(plan, chunk, signature, cache)
+        kind = Transform
+        if config.DISABLE_JIT:
+            from dualgrad.transforms.interpreted import Interpreted as kind
+        known[key] = kind(plan, chunk, signature, cache)
     found: Transform = known[key]
     return found
 
