@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -243,7 +244,7 @@ class DualArray(Duals):
         """The type in compiled code."""
         raw = self._dualgrad_data
         layout = "C" if raw.flags.c_contiguous else "F" if raw.flags.f_contiguous else "A"
-        return types.Array(type_of(raw.dtype), raw.ndim, layout, not raw.flags.writeable)
+        return _array_type(raw.dtype, raw.ndim, layout, not raw.flags.writeable)
 
     @property
     def T(self) -> DualArray:
@@ -415,6 +416,11 @@ def as_number(raw: Any) -> Dual:
     number = Dual.__new__(Dual)
     number._dualgrad_data = np.array(raw, raw.dtype)
     return number
+
+
+@functools.cache
+def _array_type(dtype: np.dtype[Any], ndim: int, layout: str, readonly: bool) -> types.Array:
+    return types.Array(type_of(dtype), ndim, layout, readonly)
 
 
 def plain(x: Any) -> Any:

@@ -98,6 +98,10 @@ class _BoxedClone(Clone):
         super().__init__(original, None, from_python=True)
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+        known = self.overloads.get(tuple(map(self.typeof_pyval, args)))
+        self._types_active_call.clear()
+        if known is not None:  # Python comes here for each call
+            return known.entry_point
         try:
             return super()._compile_for_args(*args, **kws)
         except (NumbaError, NotImplementedError) as error:
