@@ -183,6 +183,28 @@ def test_wrong_shapes(e: str) -> None:
         eval(e, {"dg": dg, "X": X})
 
 
+def test_numbers_do_not_change() -> None:
+    for op in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow"):
+        x = dg.seed(2.5)
+        y = getattr(operator, op)(x, 2.0)
+        assert (x, dg.tangent(x)) == (2.5, 1.0), op
+        assert y == getattr(operator, op)(2.5, 2.0)
+    x = dg.seed(X)
+    y = x
+    y **= 2
+    assert_same_bits(x.value, X**2)
+
+
+def test_nan_and_lists() -> None:
+    x = dg.DualArray([1.0, np.nan, 4.0], [[1.0], [10.0], [100.0]])
+    for y, value, slope in ((np.nansum(x), 5.0, 101.0), (np.nanmean(x), 2.5, 50.5)):
+        assert (y.value, y.tangent) == (value, slope)
+    y = x + [x[0], 2.0, x[2]]
+    np.testing.assert_array_equal(dg.tangent(y), [[2.0], [10.0], [200.0]])
+    np.testing.assert_array_equal(np.where(x > 2)[0], [2])
+    np.testing.assert_array_equal(np.where(x - x[0])[0], [1, 2])
+
+
 def test_singular_points() -> None:
     """A tangent of zero stays zero, as in compiled code."""
     x = dg.DualArray([0.0, 0.0], [[1.0, 0.0], [0.0, 0.0]])
@@ -317,6 +339,8 @@ def test_compiled_refuses() -> None:
     x = dg.seed(X[0])
     with pytest.raises(dg.NotDifferentiable, match=r"line \d+(.|\n)*no attribute nothing"):
         njit(lambda x: x.nothing)(x)
+    with pytest.raises(dg.NotDifferentiable, match=r"numpy\.gradient .* Numba does not have it"):
+        np.gradient(x)
     with pytest.raises(dg.NotDifferentiable, match="as an argument"):
         njit(lambda y: y * x[0])(1.0)
     with pytest.raises(ZeroDivisionError):

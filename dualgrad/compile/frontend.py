@@ -178,7 +178,7 @@ def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
     for block in func_ir.blocks.values():
         for assign in block.find_insts(ir.Assign):
             function = constant(func_ir, assign.value)
-            if isinstance(function, pytypes.FunctionType) and not _known(typingctx, function):
+            if isinstance(function, pytypes.FunctionType) and not is_known(typingctx, function):
                 if function.__module__ == _MAKES_TRANSFORMS:
                     name = f"dg.{function.__name__}"
                     raise UnsupportedError(f"{name} is called in compiled code", assign.loc)
@@ -199,7 +199,7 @@ def constant(func_ir: Any, value: Any) -> Any:
     return None
 
 
-def _known(typingctx: Any, function: Any) -> bool:
+def is_known(typingctx: Any, function: Any) -> bool:
     """Whether Numba itself has a meaning for a Python function (an overload, say)."""
     try:
         return typingctx.resolve_value_type(function) is not None

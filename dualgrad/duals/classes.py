@@ -269,6 +269,10 @@ class DualArray(Duals):
         raw = self._dualgrad_data
         raw[index] = lifted(raw_of(value), type_of(raw.dtype))
 
+    def __ipow__(self, other: Any) -> Any:
+        self[...] = self**other
+        return self
+
     def __contains__(self, value: Any) -> bool:
         return bool(np.any(self == value))
 
@@ -349,6 +353,9 @@ for _name in dir(np):
     _ufunc = getattr(np, _name)
     if isinstance(_ufunc, np.ufunc) and _ufunc.nin == 1 and not hasattr(Dual, _name):
         setattr(Dual, _name, _method(_name))
+# A number is not changed by `x += 1`: x becomes another one.
+for _name in "add sub mul truediv floordiv mod pow".split():
+    setattr(Dual, f"__i{_name}__", getattr(Duals, f"__{_name}__"))
 for _kind in (Dual, DualArray):
     for _name in ("conj", "conjugate"):
         setattr(_kind, _name, _method(_name))

@@ -16,10 +16,11 @@ from numba.np import arrayobj
 from dualgrad import arrays, lanes  # noqa: F401  (registers with Numba)
 from dualgrad.compile.clone import Clone
 from dualgrad.compile.explain import explain
-from dualgrad.compile.frontend import as_dispatcher, calling, derived
+from dualgrad.compile.frontend import as_dispatcher, calling, derived, is_known
 from dualgrad.duals.classes import Duals, as_array, as_number, wrapped
 from dualgrad.duals.convert import raw_of
 from dualgrad.duals.storage import dtype_of
+from dualgrad.errors import NotDifferentiable
 from dualgrad.scalars import value_of
 from dualgrad.types import DualType
 
@@ -126,7 +127,15 @@ def call(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     passed = tuple(isinstance(it, (Duals, np.ndarray, float, complex, tuple)) for it in given)
     constants = tuple(None if p else it for it, p in zip(given, passed, strict=True))
     caller = _caller(function, len(args), tuple(kws), passed, constants, str(constants))
-    return caller(*[it for it, p in zip(given, passed, strict=True) if p])
+    try:
+        return caller(*[it for it, p in zip(given, passed, strict=True) if p])
+    except NotDifferentiable as error:
+        if is_known(caller.typingctx, function):
+            raise
+        raise NotDifferentiable(
+            f"{caller.__name__} has no derivative rule for dual numbers; Numba does not have it\n"
+            "  way out: write it with functions that have one, or give it one with dg.custom_jvp"
+        ) from error
 
 
 def _argument(it: Any) -> Any:

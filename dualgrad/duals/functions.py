@@ -244,6 +244,21 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return np.sqrt(np.sum((size / unit) ** 2, axis=axis, keepdims=keepdims)) * unit
 
 
+def _nansum(a: Any, *args: Any, **kws: Any) -> Any:
+    return np.sum(np.where(np.isnan(a), 0.0, a), *args, **kws)
+
+
+def _nanmean(a: Any, axis: Any = None, keepdims: bool = False, **kws: Any) -> Any:
+    _no_more(np.nanmean, kws)
+    return _nansum(a, axis=axis, keepdims=keepdims) / np.sum(~np.isnan(a), axis, keepdims=keepdims)
+
+
+def _where(condition: Any, *choices: Any) -> Any:
+    if not choices:
+        return np.nonzero(plain(condition))
+    return _mover(np.where, (1, 2))(condition, *choices)
+
+
 def _average(a: Any, axis: Any = None, weights: Any = None, **kws: Any) -> Any:
     _no_more(np.average, kws)
     if weights is None:
@@ -349,27 +364,28 @@ _MOVERS: dict[str, tuple[int, ...]] = {
         "permute_dims matrix_transpose unstack".split(),
         (0,),
     ),
-    "append": (0, 1), "where": (1, 2), "insert": (0, 2), "compress": (1,), "extract": (1,),
+    "append": (0, 1), "insert": (0, 2), "compress": (1,), "extract": (1,),
     "choose": (1,), "select": (1, 2), "broadcast_arrays": tuple(range(32)),
     "meshgrid": tuple(range(32)),
 }  # fmt: skip
 
 _LINEAR = (
     "sum mean cumsum trace dot inner outer vdot matmul einsum tensordot kron convolve correlate "
-    "cross trapezoid linalg.multi_dot ediff1d nansum nanmean "
+    "cross trapezoid "
     "fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.fftshift "
     "fft.ifftshift"
 ).split()
 
 _FORMULAS: dict[str, Any] = {
     "prod": _prod, "cumprod": _cumprod, "var": _var, "std": _std, "average": _average,
-    "linalg.norm": _norm,
+    "linalg.norm": _norm, "nansum": _nansum, "nanmean": _nanmean,
 }  # fmt: skip
 
 _OTHERS: dict[str, Any] = {
     "max": _extremum(np.max, np.argmax), "amax": _extremum(np.max, np.argmax),
     "min": _extremum(np.min, np.argmin), "amin": _extremum(np.min, np.argmin),
-    "sort": _sort, "clip": _clip, "linalg.solve": _solve, "linalg.inv": _inv, "linalg.det": _det,
+    "sort": _sort, "clip": _clip, "where": _where,
+    "linalg.solve": _solve, "linalg.inv": _inv, "linalg.det": _det,
     "zeros_like": _like(0), "empty_like": _like(0), "ones_like": _like(1),
     "full_like": _full_like, "real": operator.attrgetter("real"),
     "imag": operator.attrgetter("imag"),

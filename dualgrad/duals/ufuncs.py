@@ -94,7 +94,8 @@ def evaluated(ufunc: Any, inputs: Sequence[Any], compute: Any = None) -> Any:
             f"np.{ufunc.__name__} has no derivative rule for dual numbers\n"
             "  way out: give a function that uses it a rule with dg.custom_jvp"
         )
-    values, tangents = split(inputs)
+    lists = (list, tuple)
+    values, tangents = split([wrapped(raw_of(x)) if isinstance(x, lists) else x for x in inputs])
     y = (compute or ufunc)(*values)
     if rule is None:
         return y
