@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 
 from dualgrad.layout import get_lane, joined, put_lane, split
-from dualgrad.types import DualType, Lanes, is_complex, real_of
+from dualgrad.types import DualType, Lanes, SeriesType, is_complex, real_of
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
@@ -178,7 +178,7 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
 
 def _strong_product(context: Any, builder: Any, ty: types.Type, x: Any, factor: Any) -> Any:
     """`x * factor`, but zero where `x` is zero: in its value, or in a tangent of its own."""
-    if not isinstance(ty, DualType):
+    if not isinstance(ty, DualType) or isinstance(ty, SeriesType):
         _, product = call(context, builder, operator.mul, (ty, ty), (x, factor))
         nothing = ir.Constant(x.type, None)
         return builder.select(is_zero(context, builder, ty, x), nothing, product)

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
 
-from dualgrad.types import DualType, Lanes, is_complex, real_of
+from dualgrad.types import DualType, Lanes, SeriesType, is_complex, real_of
 
 
 @register_default(Lanes)
@@ -174,6 +174,7 @@ def _join(builder, vector_type, parts):  # type: ignore[no-untyped-def]
 
 
 @register_default(DualType)
+@register_default(SeriesType)
 class DualModel(models.StructModel):
     """A struct of value and lanes; packed in memory, so arrays of duals have no padding.
 

@@ -169,16 +169,22 @@ def logistic(d: Any) -> Any:
 
 
 def digamma(x: Any) -> Any:
-    """The logarithmic derivative of gamma.
+    """The logarithmic derivative of gamma; it and its first two derivatives to the last digit."""
+    return digamma_from(x, 10.0)
 
-    Reflected to the right half line, shifted to where the asymptotic series has converged to
-    the last digit (from 10 on; so have its first two derivatives), and summed there.
+
+def digamma_from(x: Any, start: float) -> Any:
+    """The same, more derivatives of which are right if the asymptotic series starts later.
+
+    Reflected to the right half line, shifted to where the series has converged to the last digit,
+    and summed there.
     """
     shift = 0.0
     if x <= 0.0:
-        shift -= np.pi / np.tan(np.pi * (x - np.rint(x)))  # pi * x would have lost the fraction
+        turn = np.pi * (x - np.rint(x))  # pi * x would have lost the fraction
+        shift -= np.pi * np.cos(turn) / np.sin(turn)  # the tangent has poles of its own
         x = 1.0 - x
-    while x < 10.0:
+    while x < start:
         shift -= 1.0 / x
         x += 1.0
     w = 1.0 / (x * x)
@@ -241,8 +247,8 @@ def complex_power_in_exponent(x: Any, y: Any, z: Any) -> Any:
 
 #: Plain functions that rules call; a compiler of rules has to know them.
 HELPERS: tuple[Callable[..., Any], ...] = (
-    sech_squared, complex_sech_squared, inverse, turned, leg, logistic, digamma, cosine,
-    over_squares, power_in_base, power_in_exponent,
+    sech_squared, complex_sech_squared, inverse, turned, leg, logistic, digamma, digamma_from,
+    cosine, over_squares, power_in_base, power_in_exponent,
     complex_power_in_base, complex_power_in_exponent,
 )  # fmt: skip
 
@@ -275,33 +281,34 @@ def functions(name: str) -> tuple[Callable[..., Any], ...]:
 
 def derivative(name: str) -> Callable[..., Any]:
     """The derivative of a function of one real argument, as a function of x and the value y."""
-    return _function(f"d_{name}", "x, y", UNARY[name])
+    return function_of(f"d_{name}", "x, y", UNARY[name])
 
 
 def analytic(name: str) -> Callable[..., Any]:
     """The derivative of a function of one complex argument."""
-    return _function(f"dz_{name}", "x, y", ANALYTIC.get(name, UNARY[name]))
+    return function_of(f"dz_{name}", "x, y", ANALYTIC.get(name, UNARY[name]))
 
 
 def by_parts(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The derivatives of a function of a complex number by its real and its imaginary part."""
     by_real, by_imag = BY_PARTS[name]
-    return _function(f"dr_{name}", "x, y", by_real), _function(f"di_{name}", "x, y", by_imag)
+    return function_of(f"dr_{name}", "x, y", by_real), function_of(f"di_{name}", "x, y", by_imag)
 
 
 def partials(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The partial derivatives of a function of x and y, as functions of x, y and the value z."""
     in_x, in_y = BINARY[name]
-    return _function(f"dx_{name}", "x, y, z", in_x), _function(f"dy_{name}", "x, y, z", in_y)
+    return function_of(f"dx_{name}", "x, y, z", in_x), function_of(f"dy_{name}", "x, y, z", in_y)
 
 
 def selects(name: str) -> Callable[..., Any]:
     """Whether a function that returns x or y returns x, as a function of both."""
-    return _function(f"selects_{name}", "x, y", SELECT[name])
+    return function_of(f"selects_{name}", "x, y", SELECT[name])
 
 
 @functools.cache
-def _function(name: str, arguments: str, expression: str) -> Callable[..., Any]:
+def function_of(name: str, arguments: str, expression: str) -> Callable[..., Any]:
+    """The function of that name, with these arguments, that an expression is."""
     function: Callable[..., Any] = eval(f"lambda {arguments}: {expression}", globals())
     function.__name__ = function.__qualname__ = name
     return function

@@ -31,7 +31,17 @@ from numba.np.numpy_support import numpy_version
 
 from dualgrad import lanes, rules
 from dualgrad.layout import joined, split
-from dualgrad.types import DualType, Lanes, can_carry, depth, is_complex, over, primal, real_of
+from dualgrad.types import (
+    DualType,
+    Lanes,
+    SeriesType,
+    can_carry,
+    depth,
+    is_complex,
+    over,
+    primal,
+    real_of,
+)
 
 # ---------------------------------------------------------------------------------- typing
 
@@ -42,7 +52,7 @@ def join(arg_types: Any) -> DualType | None:
     if not duals:
         return None
     level: DualType = max(duals, key=depth)
-    if any(ty.depth == level.depth and ty.n != level.n for ty in duals):
+    if any(ty.depth == level.depth and not ty.mixes_with(level) for ty in duals):
         raise TypingError("dual numbers with different numbers of lanes do not mix")
     return level
 
@@ -56,7 +66,7 @@ def lift(level: DualType, ty: types.Type) -> types.Type:
     """The type at `level` of a result whose value part has type `ty`."""
     if isinstance(ty, types.BaseTuple):
         return types.Tuple([lift(level, item) for item in ty])
-    return DualType(ty, level.n) if can_carry(ty) else ty
+    return level.over(ty) if can_carry(ty) else ty
 
 
 class DualFunction(AbstractTemplate):
@@ -127,12 +137,21 @@ class Call:
             for it in zip(self.values, self.operand_types, wide, strict=True)
         ]
         arg_types = [*wide, *[self.result_type for _ in extra]]
-        flags = compiler.Flags()
-        flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
-        flags.nrt = True
-        sig = signature(self.result_type if returns is None else returns, *arg_types)
-        compiled = self.context.compile_subroutine(self.builder, function, sig, flags=flags)
-        return self.context.call_internal(self.builder, compiled.fndesc, sig, [*values, *extra])
+        returns = self.result_type if returns is None else returns
+        return run(self.context, self.builder, function, returns, arg_types, [*values, *extra])
+
+
+def run(
+    context: Any, builder: Any, function: Callable[..., Any], returns: Any, arg_types: Any,
+    args: Any,
+) -> Any:  # fmt: skip
+    """Emit a call of a plain Python function, compiled for these types."""
+    flags = compiler.Flags()
+    flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
+    flags.nrt = True
+    sig = signature(returns, *arg_types)
+    compiled = context.compile_subroutine(builder, function, sig, flags=flags)
+    return context.call_internal(builder, compiled.fndesc, sig, args)
 
 
 def _as_wide_as(result: types.Type, ty: types.Type) -> types.Type:
@@ -143,7 +162,7 @@ def _as_wide_as(result: types.Type, ty: types.Type) -> types.Type:
     if is_complex(result):
         return over(ty, primal(result)) if isinstance(ty, DualType) else primal(result)
     if isinstance(ty, DualType):
-        return DualType(_as_wide_as(result, ty.base), ty.n)
+        return ty.over(_as_wide_as(result, ty.base))
     is_float = isinstance(ty, types.Float) and isinstance(primal(result), types.Float)
     return max(ty, primal(result), key=lambda it: it.bitwidth) if is_float else ty
 
@@ -190,7 +209,8 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
         seen = Call(
             context, builder, below, values, tangents, result_type, result, lanes_type, square
         )
-        return pack(context, builder, sig.return_type, result, tangent(seen))
+        follow = SERIES[fn] if isinstance(level, SeriesType) else tangent
+        return pack(context, builder, sig.return_type, result, follow(seen))
 
     typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
     infer_global(fn, types.Function(typing))
@@ -425,6 +445,8 @@ _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rul
 
 #: Every function of scalars that duals have, with how its tangent is made.
 TANGENTS: dict[Any, Callable[[Call], Any]] = {}
+#: The same for series, with how the coefficients after the first are made (`dualgrad.series`).
+SERIES: dict[Any, Callable[[Call], Any]] = {}
 for _tangent, _functions in _KINDS:
     for _function in _functions:
         TANGENTS.setdefault(_function, _tangent)
@@ -471,6 +493,16 @@ def value_of(typingctx: Any, x: Any) -> Any:
     if not isinstance(x, DualType):
         return x(x), lambda context, builder, sig, args: args[0]
     return x.base(x), lambda context, builder, sig, args: builder.extract_value(args[0], 0)
+
+
+@intrinsic
+def is_nonzero(typingctx: Any, x: Any) -> Any:
+    """Whether a number, or any of its own tangents, is not zero."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.not_(lanes.is_zero(context, builder, x, args[0]))
+
+    return types.boolean(x), codegen
 
 
 # For "cpu", as it is to be tried before Numba's own, which would take a dual for an integer.

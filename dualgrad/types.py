@@ -33,9 +33,17 @@ class Lanes(types.Type):
 class DualType(types.Number):
     """The type of a dual number with `n` lanes over `base`."""
 
-    def __init__(self, base: types.Type, n: int) -> None:
+    def __init__(self, base: types.Type, n: int, kind: str = "dual") -> None:
         self.base, self.n = base, n
-        super().__init__(name=f"dual({base}, {n})")
+        super().__init__(name=f"{kind}({base}, {n})")
+
+    def over(self, base: Any) -> Any:
+        """The same kind of number over another base."""
+        return type(self)(base, self.n)
+
+    def mixes_with(self, other: DualType) -> bool:
+        """Whether a number of the same depth can be of the same transform."""
+        return type(other) is type(self) and other.n == self.n
 
     @property
     def lanes(self) -> Lanes:
@@ -57,15 +65,16 @@ class DualType(types.Number):
             if self.depth < other.depth:
                 return other.unify(typingctx, self)
             if self.depth == other.depth:
-                if self.n != other.n:
+                if not self.mixes_with(other):
                     return None
                 other = other.base
         base = typingctx.unify_pairs(self.base, other)
-        return DualType(base, self.n) if can_carry(base) else None
+        return self.over(base) if can_carry(base) else None
 
     def can_convert_from(self, typingctx, other):  # type: ignore[no-untyped-def]
         if isinstance(other, DualType) and other.depth == self.depth:
-            return typingctx.can_convert(other.base, self.base) if other.n == self.n else None
+            mixes = self.mixes_with(other)
+            return typingctx.can_convert(other.base, self.base) if mixes else None
         if isinstance(other, (types.Number, types.Boolean)) and depth(other) < self.depth:
             conversion = typingctx.can_convert(other, self.base)
             # a constant becoming a dual must never look better than staying what it is
@@ -77,6 +86,19 @@ class DualType(types.Number):
         # there is no conversion to one: it would drop the derivative without a word.
         to_integer = isinstance(other, (types.Integer, types.Boolean)) and not is_complex(self)
         return Conversion.unsafe if to_integer else None
+
+
+class SeriesType(DualType):
+    """The type of a truncated power series: value and lanes are its coefficients.
+
+    Whatever is linear is done as for duals, and so is all that is a matter of memory. Products and
+    functions have recurrences of their own (`dualgrad.series`).
+    """
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        if is_complex(base):
+            raise TypingError("complex numbers in a Taylor series")
+        super().__init__(base, n, "series")
 
 
 def can_carry(base: types.Type | None) -> bool:
@@ -106,7 +128,7 @@ def over(dual: Any, ty: types.Type) -> Any:
     if not isinstance(dual, DualType):
         plain = primal(ty)
         return plain if isinstance(plain, (types.Float, types.Complex)) else dual
-    return DualType(over(dual.base, ty), dual.n)
+    return dual.over(over(dual.base, ty))
 
 
 def real_of(ty: types.Type) -> Any:

@@ -62,6 +62,16 @@ _CAUSES: list[tuple[str, str, str]] = [
         "pass a dg.DualArray, for example np.zeros_like(x) of one",
     ),
     (
+        r"complex numbers in a Taylor series",
+        "there are no Taylor coefficients of complex numbers",
+        "write real and imaginary parts apart",
+    ),
+    (
+        r"(?P<what>np\.linalg\.\w+)\(\) of a Taylor series",
+        "there are no recurrences for the Taylor coefficients of {what}",
+        "write it with solve, inv, det, slogdet, cholesky or norm, or as loops",
+    ),
+    (
         r"unsupported recursion",
         "to compute this derivative the same derivative is asked for again",
         "write the derivative out",
@@ -150,7 +160,7 @@ def _cause(report: str) -> tuple[str, str, str]:
 
 def readable(text: str) -> str:
     """Numba's wording without what a user need not know: duals are floats to them."""
-    text = re.sub(r"dual\((?:dual\()*(\w+)(?:, \d+\))+", r"\1", text)
+    text = re.sub(r"(?:(?:dual|series)\()+(\w+)(?:, \d+\))+", r"\1", text)
     text = re.sub(
         r"<(?:built-in |bound )?(?:function|method|intrinsic|ufunc|class) '?([\w.]+)'?"
         r"(?: (?:of|at) [^>]*)?>",

@@ -21,17 +21,17 @@ from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
 from dualgrad.custom import runtime
 from dualgrad.custom.jvp import effect_of_code
 from dualgrad.errors import NotDifferentiable
-from dualgrad.scalars import join, value_of
+from dualgrad.scalars import is_nonzero, join, value_of
 from dualgrad.transforms.runtime import private
 from dualgrad.transforms.sweep import compiled, indented
-from dualgrad.types import DualType, depth
+from dualgrad.types import DualType, SeriesType, depth
 
 #: What the source may call.
 NAMES: dict[str, Any] = {"np": np, "NotDifferentiable": NotDifferentiable} | {
     function.__name__: function
     for function in (
         as_array_of, copy_into, private, promote, value_of, values_of, zero, runtime.any_nonzero,
-        runtime.differ, runtime.dual_of, runtime.get_lane, runtime.is_nonzero, runtime.lane_view,
+        runtime.differ, runtime.dual_of, runtime.get_lane, is_nonzero, runtime.lane_view,
         runtime.lanes_of, runtime.no_lanes, runtime.overlap, runtime.put_lane, runtime.zeros_for,
     )
 }  # fmt: skip
@@ -82,6 +82,11 @@ class ByLanes:
             raise refused(
                 function, f"{function.__name__} has no rule", "its derivative is not given yet",
                 f"decorate a function that computes it with @{function.__name__}.defjvp",
+            )  # fmt: skip
+        if isinstance(level, SeriesType):
+            raise refused(
+                function, f"{function.__name__} in a Taylor series",
+                "its rule gives the first derivative alone", "differentiate its code instead",
             )  # fmt: skip
         self.function, self.level = function, level
         self.names: dict[str, Any] = {"level": level}

@@ -11,9 +11,8 @@ from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic, register_jitable
 from numba.np import arrayobj
 
-from dualgrad import lanes
 from dualgrad.arrays.views import strided_part
-from dualgrad.scalars import pack
+from dualgrad.scalars import is_nonzero, pack
 from dualgrad.transforms.lanes_io import spilled
 
 # Lanes of a number that a loop goes over lie in memory of the kernel's own, on its stack: only
@@ -103,16 +102,6 @@ def zeros_for(typingctx: Any, array: Any, ty: Any) -> Any:
         return impl_ret_new_ref(context, builder, result, new._getvalue())
 
     return result(array, ty), codegen
-
-
-@intrinsic
-def is_nonzero(typingctx: Any, x: Any) -> Any:
-    """Whether a number, or any of its own tangents, is not zero."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.not_(lanes.is_zero(context, builder, x, args[0]))
-
-    return types.boolean(x), codegen
 
 
 @register_jitable

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from dualgrad.compile.frontend import as_dispatcher
-from dualgrad.transforms.plans import ColumnsPlan, HessianPlan, HvpPlan, JvpPlan, VmapPlan
+from dualgrad.transforms.plans import (
+    ColumnsPlan,
+    HessianPlan,
+    HvpPlan,
+    JvpPlan,
+    TaylorPlan,
+    VmapPlan,
+)
 from dualgrad.transforms.transform import Transform, transform
 
 Chunk = int | Literal["auto"]
@@ -431,6 +438,77 @@ def vmap(
     return transform(plan, None, _with_out(params, "vmap"), bool(cache))
 
 
+def taylor(
+    f: Callable[..., Any], order: int, *, out_argnum: int | None = None, cache: bool = True
+) -> Transform:
+    """Taylor coefficients of a function along a line: of ``t -> f(x + t v)`` at 0.
+
+    Parameters
+    ----------
+    f : callable
+        A Python or `@njit` function; its result `y` is a number, an array or a tuple of them. It
+        is expanded in its first argument.
+    order : int
+        The number of the last coefficient.
+    out_argnum : int, optional
+        The argument that `f` writes its result to, if it returns None.
+    cache : bool
+        Whether compiled code is kept on disk for the next process (see `cache_dir`).
+
+    Returns
+    -------
+    Transform
+        A function of the point `x`, the direction `v`, which has the shape of `x`, and the other
+        arguments of `f`. Its result has shape ``(order + 1,) + y.shape``; item k is the k-th
+        derivative over k factorial. With ``out=`` it writes into an array of that shape (or a
+        tuple of them), and returns it.
+
+    Raises
+    ------
+    NotDifferentiable
+        At the call, if `f` has a construct without a rule for series: some of `np.linalg`,
+        complex numbers, functions with a `custom_jvp` rule.
+    TypeError, ValueError
+        For an order below zero, a direction of another shape than the point, an `out` of another
+        shape or dtype.
+
+    Notes
+    -----
+    Every function has a recurrence for its coefficients, so that the cost grows with the square
+    of the order: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 13.
+
+    The path through `f` is the one that the value takes. Coefficients that do not exist, as those
+    of `sqrt` at 0, are inf or nan.
+
+    Examples
+    --------
+    >>> import numpy as np, dualgrad as dg
+    >>> dg.taylor(np.exp, 4)(0.0, 1.0)
+    array([1.        , 1.        , 0.5       , 0.16666667, 0.04166667])
+    >>> def f(x, a):
+    ...     return a * x[0] * x[1]
+    >>> dg.taylor(f, 2)(np.array([2.0, 3.0]), np.array([1.0, 1.0]), 10.0)
+    array([60., 50., 10.])
+    """
+    function = _function(f)
+    out, count = _out_argnum(out_argnum, function), _order(order)
+    plan = TaylorPlan(function, _parameters(function), count, out)
+    if not plan.params or out == 0:
+        raise ValueError("dg.taylor: the first argument of the function is the one to expand in")
+    signature = _signature(function)
+    point, *others = (signature.parameters[name] for name in plan.params)
+    direction = "v"
+    while direction in plan.params:
+        direction += "_"
+    params = [
+        inspect.Parameter(point.name, inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        inspect.Parameter(direction, inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        *others,
+        inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None),
+    ]
+    return transform(plan, None, signature.replace(parameters=params), bool(cache))
+
+
 # ----------------------------------------------------------------------------- what they check
 
 
@@ -533,6 +611,18 @@ def _argnum(k: Any, function: Any, name: str) -> int:
 
 def _out_argnum(k: Any, function: Any) -> int | None:
     return None if k is None else _argnum(k, function, "out_argnum")
+
+
+def _order(order: Any) -> int:
+    try:
+        count = operator.index(order)
+    except TypeError:
+        count = None
+    if count is None or isinstance(order, bool):
+        raise TypeError(f"order: a whole number is expected, not {order!r}")
+    if count < 0:
+        raise ValueError(f"order: zero or more is expected, not {count}")
+    return count
 
 
 def _chunk(chunk: Any) -> int | None:

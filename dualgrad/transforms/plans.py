@@ -104,6 +104,25 @@ class HvpPlan(JvpPlan):
 
 
 @dataclass(frozen=True)
+class TaylorPlan:
+    """Taylor coefficients along a line."""
+
+    function: Any  # the dispatcher of f
+    params: tuple[str, ...]  # the names of its parameters
+    order: int
+    out_argnum: int | None = None
+    name: str = "taylor"
+    parallel: bool = False
+
+    def build(self, arg_types: Any, n: int | None) -> Any:
+        """The kernel for these types as a Python function."""
+        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        from dualgrad.transforms.taylor import kernel
+
+        return kernel(self, arg_types)
+
+
+@dataclass(frozen=True)
 class VmapPlan:
     """A function or transform at many points."""
 

@@ -6,7 +6,7 @@ lanes; Numba compiles it like any other function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,12 @@ class Sweep:
     Variables of a kernel are named by a letter and the number of an argument or output: ``a``
     argument, ``v`` value of an output; and, with the number of lanes behind, as a kernel may
     have sweeps with several: ``d`` duals of an argument, ``y`` output, ``g`` its items in a row.
+
+    `further` are the types of what else the kernel is given, that may hold duals.
     """
+
+    #: The type of the levels that it adds.
+    level: type[DualType] = DualType
 
     def __init__(
         self,
@@ -107,11 +112,12 @@ class Sweep:
         arg_types: list[types.Type],
         argnums: tuple[int, ...],
         lanes: tuple[int, ...],
+        further: Sequence[types.Type] = (),
     ) -> None:
         self.plan, self.types, self.lanes = plan, arg_types, lanes
         self.tag = "_" + "x".join(map(str, lanes))
         self.names: dict[str, Any] = {}
-        outer = join([dual for ty in arg_types for dual in duals_in(ty)])
+        outer = join([dual for ty in [*arg_types, *further] for dual in duals_in(ty)])
         self.inputs = [self._input(k, outer) for k in argnums]
         self.dual = max((it.dual for it in self.inputs), key=depth)
         self.names[f"dual{self.tag}"] = self.dual
@@ -125,7 +131,7 @@ class Sweep:
         base = differentiable(self.types[k], self.plan.params[k])
         dual: Any = base if outer is None else over(outer, base)
         for n in self.lanes:
-            dual = DualType(dual, n)
+            dual = self.level(dual, n)
         self.names[f"D{k}{self.tag}"] = dual
         return Input(k, self.types[k], dual)
 

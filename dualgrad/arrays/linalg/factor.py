@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad.arrays.borrow import dual_overload
+from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import (
     adjoint,
     epsilon,
@@ -16,14 +17,17 @@ from dualgrad.arrays.linalg.parts import (
     with_values,
 )
 from dualgrad.arrays.products import value_part
+from dualgrad.types import SeriesType
 
 
 @dual_overload(np.linalg.cholesky)
 def _cholesky(a: Any) -> Any:
     """``dL = L low(L**-1 dA L**-H)``, `low` the lower triangle with half its diagonal."""
-    level: Any = matrix_level("cholesky", a)
+    level: Any = matrix_level("cholesky", a, of_series=True)
     if level is None:
         return None
+    if isinstance(level, SeriesType):
+        return recurrences.cholesky(level)
 
     def cholesky(a: Any) -> Any:
         factor = np.linalg.cholesky(value_part(a, level))

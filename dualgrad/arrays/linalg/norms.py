@@ -10,10 +10,11 @@ from numba.extending import register_jitable
 from numba.np import linalg
 
 from dualgrad.arrays.borrow import borrow, dual_overload, level_of
+from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import with_value
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.values import values, values_of
-from dualgrad.types import real_of
+from dualgrad.types import SeriesType, real_of
 
 # Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
 borrow(linalg.norm_impl, np.linalg.norm)
@@ -30,6 +31,8 @@ def _norm(a: Any) -> Any:
     start: Any = real_of(level)
     # BLAS sums strided items in another order than contiguous ones
     value = _value_of_contiguous(level) if a.layout in "CF" else _value_of_strided
+    if isinstance(level, SeriesType):
+        return recurrences.norm(level, value)
 
     def norm(a: Any) -> Any:
         size = value(a)

@@ -14,14 +14,17 @@ from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.scalars import join
-from dualgrad.types import DualType, depth, is_complex, primal, real_of
+from dualgrad.types import DualType, SeriesType, depth, is_complex, primal, real_of
 
 
-def matrix_level(name: str, *operands: Any, on_complex: bool = True) -> DualType | None:
+def matrix_level(
+    name: str, *operands: Any, on_complex: bool = True, of_series: bool = False
+) -> DualType | None:
     """The level at which a function of a matrix (and a right-hand side) differentiates.
 
-    `on_complex` says whether its rule holds for complex matrices too. None for what Numba's own
-    code is to refuse in its own words.
+    `on_complex` says whether its rule holds for complex matrices too, `of_series` whether there is
+    one for power series, of which the rules for duals know the first coefficient alone. None for
+    what Numba's own code is to refuse in its own words.
     """
     if not all(isinstance(ty, types.Array) for ty in operands) or operands[0].ndim != 2:
         return None
@@ -30,9 +33,12 @@ def matrix_level(name: str, *operands: Any, on_complex: bool = True) -> DualType
     if len({primal(ty.dtype) for ty in operands}) > 1:
         message = f"np.linalg.{name}() only supports inputs that have homogeneous dtypes."
         raise TypingError(message, highlighting=False)
+    level = join([ty.dtype for ty in operands])
+    if isinstance(level, SeriesType) and not of_series:
+        raise TypingError(f"np.linalg.{name}() of a Taylor series", highlighting=False)
     if is_complex(operands[0].dtype) and not on_complex:
         raise TypingError(f"np.linalg.{name}() of complex numbers", highlighting=False)
-    return join([ty.dtype for ty in operands])
+    return level
 
 
 def is_active(ty: Any, level: DualType) -> bool:
@@ -48,7 +54,7 @@ def epsilon(level: DualType) -> float:
 @intrinsic
 def with_value(typingctx: Any, x: Any, value: Any) -> Any:
     """The dual of another value, and of its type, with the tangents of `x`."""
-    result = DualType(value, x.n)
+    result = x.over(value)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         dual = cgutils.create_struct_proxy(result)(context, builder)

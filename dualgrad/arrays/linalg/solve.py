@@ -11,6 +11,7 @@ from numba.np import linalg
 from numba.np.linalg import _LAPACK, F_INT_nptype, get_blas_kind
 
 from dualgrad.arrays.borrow import dual_overload
+from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import (
     is_active,
     lane_count,
@@ -22,7 +23,7 @@ from dualgrad.arrays.linalg.parts import (
 from dualgrad.arrays.linalg.triangular import solve_factored
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.views import as_floats
-from dualgrad.types import is_complex, over
+from dualgrad.types import SeriesType, is_complex, over
 
 # ----------------------------------------------------------------------------------- systems
 
@@ -30,9 +31,11 @@ from dualgrad.types import is_complex, over
 @dual_overload(np.linalg.solve)
 def _solve(a: Any, b: Any) -> Any:
     """``dx = A**-1 (db - dA x)``: the tangents are right-hand sides of the same system."""
-    level: Any = matrix_level("solve", a, b)
+    level: Any = matrix_level("solve", a, b, of_series=True)
     if level is None:
         return None
+    if isinstance(level, SeriesType) and is_active(a, level):
+        return recurrences.solve(level)
     right_hand_side = _residual if is_active(a, level) else _copy_of_b
     finish = put_values if b.ndim == 1 else with_values
     if isinstance(level.base, types.Float):
@@ -124,9 +127,11 @@ def _solver_with_factors(dtype: Any) -> Any:
 @dual_overload(np.linalg.inv)
 def _inv(a: Any) -> Any:
     """``d(A**-1) = -A**-1 dA A**-1``."""
-    level: Any = matrix_level("inv", a)
+    level: Any = matrix_level("inv", a, of_series=True)
     if level is None:
         return None
+    if isinstance(level, SeriesType):
+        return recurrences.inv(level)
 
     def inv(a: Any) -> Any:
         x = np.linalg.inv(value_part(a, level))
@@ -141,9 +146,11 @@ def _inv(a: Any) -> Any:
 @dual_overload(np.linalg.det)
 def _det(a: Any) -> Any:
     """Jacobi's formula, ``d det A = tr(adj(A) dA)``; Numba's determinant is a float64."""
-    level: Any = matrix_level("det", a)
+    level: Any = matrix_level("det", a, of_series=True)
     if level is None:
         return None
+    if isinstance(level, SeriesType):
+        return recurrences.det(level)
     start: Any = over(level, types.float64)
 
     def det(a: Any) -> Any:
@@ -161,9 +168,11 @@ def _det(a: Any) -> Any:
 @dual_overload(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
     """``d log|det A| = tr(A**-1 dA)``, and infinite where A is singular."""
-    level: Any = matrix_level("slogdet", a)
+    level: Any = matrix_level("slogdet", a, of_series=True)
     if level is None:
         return None
+    if isinstance(level, SeriesType):
+        return recurrences.slogdet(level)
     start: Any = over(level, types.float64)
     if is_complex(level):
         return _complex_slogdet(level, start)
