@@ -46,7 +46,7 @@ class Taylor(Sweep):
             )
 
     def source(self) -> str:
-        body = [*self._seed(), *self.run()]
+        body = [*self._seed(), *self.buffer(), *self.run()]
         for o in self.outputs:
             body += [*self._allocate(o), *self._read(o)]
         body.append(f"return {tupled([f'r{o.i}' for o in self.outputs], self.one_output)}")
