@@ -12,8 +12,8 @@ from importlib import import_module
 from bench.common import Workload
 
 MODULES = (
-    "rosenbrock", "ackley", "chebyquad", "dense_layer", "linear_algebra", "bundle_adjustment",
-    "call_overhead", "first_result",
+    "rosenbrock", "ackley", "hessians", "chebyquad", "dense_layer", "linear_algebra",
+    "bundle_adjustment", "call_overhead", "first_result",
 )  # fmt: skip
 
 
