@@ -73,9 +73,10 @@ class DualUfunc(AbstractTemplate):
 
     def _precision(self, args: Any) -> types.Type:
         """The dtype that Numba gives the result: an integer leaves an array of float32 as it is."""
+        present = [ty.type if isinstance(ty, types.Optional) else ty for ty in args]
         plain = [
             ty.copy(dtype=primal(ty.dtype)) if isinstance(ty, types.Array) else primal(ty)
-            for ty in args
+            for ty in present
         ]
         return dtype(self.context.resolve_function_type(self.key, tuple(plain), {}).return_type)
 
