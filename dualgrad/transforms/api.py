@@ -85,6 +85,8 @@ def grad(
         How many tangents one sweep carries.
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None.
+    parallel : bool
+        Whether chunks are spread over Numba's threads.
     cache : bool
         Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
@@ -136,6 +138,8 @@ def jacobian(
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None, as in ``f(t, y, dy)``.
         What the caller left in it counts as a constant, and it is not written to.
+    parallel : bool
+        Whether chunks are spread over Numba's threads.
     cache : bool
         Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
@@ -261,7 +265,7 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = T
 
 def hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Second derivatives of a function: the Hessian of a number, or of each item of an array.
 
@@ -307,12 +311,12 @@ def hessian(
     array([[ 4.,  2.],
            [ 2., 12.]])
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, parallel, with_value=False)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, with_value=False)
 
 
 def value_grad_and_hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
+    out_argnum: int | None = None, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`hessian` with value and gradient from the same sweeps: ``(y, gradient, hessian)``.
 
@@ -325,7 +329,7 @@ def value_grad_and_hessian(
     (6.0, array([3., 2.]), array([[0., 1.],
            [1., 0.]]))
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, parallel, with_value=True)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, with_value=True)
 
 
 def hvp(
