@@ -751,6 +751,8 @@ SHAPE = [
         "np.vstack((W, x))",
         "np.vstack((x.reshape(2, 3), x.reshape(2, 3)))",
     ),
+    # NumPy 2.5 has it no more, and a row of its own is left out there
+    row("row_stack", "v", _C, "np.row_stack((W, x))"),
     row(
         "dstack",
         "v",
