@@ -1,0 +1,74 @@
+"""Sparse matrices whose structure is known, for the tests of all that is sparse."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+
+
+def pattern_of(dense: ArrayLike) -> sp.csr_array:
+    """A boolean pattern, of anything that has two axes."""
+    return sp.csr_array(np.atleast_2d(np.asarray(dense, bool)))
+
+
+def banded(n: int, below: int, above: int) -> sp.csr_array:
+    """All diagonals from `below` below the main one to `above` above it."""
+    i, j = np.indices((n, n))
+    return pattern_of((j - i <= above) & (i - j <= below))
+
+
+def arrow(n: int) -> sp.csr_array:
+    """The diagonal, the last row and the last column."""
+    dense = np.eye(n, dtype=bool)
+    dense[-1] = dense[:, -1] = True
+    return pattern_of(dense)
+
+
+def row_arrow(n: int) -> sp.csr_array:
+    """The diagonal and the last row."""
+    dense = np.eye(n, dtype=bool)
+    dense[-1] = True
+    return pattern_of(dense)
+
+
+def blocks(count: int, size: int) -> sp.csr_array:
+    """Dense blocks on the diagonal."""
+    return pattern_of(np.kron(np.eye(count), np.ones((size, size))))
+
+
+def brusselator(n: int) -> sp.csr_array:
+    """Two species on a periodic n x n grid: both of each cell, and the same of its four sides."""
+    number = np.arange(2 * n * n).reshape(n, n, 2)
+    beside = [np.roll(number, shift, axis) for axis in (0, 1) for shift in (1, -1)]
+    columns = np.stack([number, number[:, :, ::-1], *beside], axis=-1)
+    rows = np.broadcast_to(number[..., None], columns.shape)
+    values = np.ones(columns.size, bool)
+    return sp.csr_array((values, (rows.ravel(), columns.ravel())), (number.size, number.size))
+
+
+RECTANGULAR = {
+    "0 x 0": pattern_of(np.zeros((0, 0))),
+    "0 x 4": sp.csr_array((0, 4), dtype=bool),
+    "4 x 0": sp.csr_array((4, 0), dtype=bool),
+    "1 x 1": pattern_of([[1]]),
+    "1 x 1, empty": pattern_of([[0]]),
+    "no entries": pattern_of(np.zeros((3, 5))),
+    "dense": pattern_of(np.ones((4, 7))),
+    "dense, many": pattern_of(np.ones((3, 150))),
+    "dense row": row_arrow(9),
+    "dense column": row_arrow(9).T.tocsr(),
+    "empty rows and columns": pattern_of([[0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1]]),
+}
+SYMMETRIC = {
+    "diagonal": banded(7, 0, 0),
+    "tridiagonal": banded(40, 1, 1),
+    "banded": banded(30, 3, 3),
+    "blocks": blocks(5, 3),
+    "arrow": arrow(12),
+    "arrow, backwards": arrow(12)[::-1, ::-1].tocsr(),
+    "wheel": pattern_of(arrow(9).toarray() | np.roll(np.eye(9), 1, 0).astype(bool)
+                        | np.roll(np.eye(9), -1, 0).astype(bool)),
+    "dense": pattern_of(np.ones((70, 70))),
+    "brusselator": brusselator(4),
+}  # fmt: skip

@@ -1,0 +1,133 @@
+"""Colourings: valid by the definition, entry by entry; and few colours where few are needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dualgrad.sparse import colouring, orders
+from tests.patterns import RECTANGULAR, SYMMETRIC, arrow, banded, brusselator, pattern_of, row_arrow
+
+ALL = {**RECTANGULAR, **SYMMETRIC}
+random_patterns = st.tuples(st.integers(0, 9), st.integers(0, 9)).flatmap(
+    lambda shape: arrays(bool, shape, elements=st.booleans())
+)
+
+
+def check_range(colours: np.ndarray, dense: np.ndarray) -> None:
+    """One number for each column: -1 where it is empty, else from 0 without gaps."""
+    assert colours.dtype == np.int64 and colours.shape == dense.shape[1:]
+    np.testing.assert_array_equal(colours < 0, ~dense.any(axis=0))
+    used = np.unique(colours[colours >= 0])
+    np.testing.assert_array_equal(used, np.arange(used.size))
+
+
+def check_columns(pattern: sp.csr_array) -> int:
+    """By the definition: in each row all columns with an entry differ. The number of colours."""
+    colours, dense = colouring.of_columns(pattern), pattern.toarray() != 0
+    check_range(colours, dense)
+    for row in dense:
+        seen = colours[row].tolist()
+        assert len(seen) == len(set(seen))
+    return int(colours.max(initial=-1)) + 1
+
+
+class TestColumns:
+    @pytest.mark.parametrize("name", ALL)
+    def test_is_valid(self, name):
+        check_columns(ALL[name])
+
+    @given(random_patterns)
+    @settings(max_examples=150, deadline=None)
+    def test_random(self, dense):
+        check_columns(sp.csr_array(dense))
+
+    @pytest.mark.parametrize(
+        "pattern, count",
+        [
+            (banded(100, 0, 0), 1),
+            (banded(100, 1, 1), 3),
+            (banded(100, 2, 4), 7),
+            (SYMMETRIC["blocks"], 3),
+            (arrow(50), 50),
+            (row_arrow(50), 50),
+            (row_arrow(50).T.tocsr(), 2),
+            (RECTANGULAR["dense, many"], 150),
+            (pattern_of(np.zeros((3, 5))), 0),
+            (brusselator(32), 8),
+        ],
+        ids=str,
+    )
+    def test_known_counts(self, pattern, count):
+        assert check_columns(pattern) == count
+
+    def test_more_than_64_colours(self):
+        """Rows of 40 of 300 columns: the bits of several numbers are used, and every order."""
+        rng = np.random.default_rng(3)
+        dense = np.zeros((200, 300), bool)
+        for row in dense:
+            row[rng.choice(300, 40, replace=False)] = True
+        assert 64 < check_columns(pattern_of(dense)) < 300
+
+    def test_better_than_the_natural_order(self):
+        """An odd torus, where rows are met in no good order, and classes are coloured again."""
+        pattern = brusselator(31)
+        by_column = pattern.tocsc()
+        natural = next(orders.orders(pattern, by_column))
+        greedy = colouring._first_fit(natural, by_column.indptr, by_column.indices, 31 * 31 * 2)
+        assert check_columns(pattern) < greedy.max() + 1
+
+    def test_a_dense_row_among_many(self):
+        n = 100_000
+        row = np.ones((1, n), np.int8)
+        for missing in (0, 1):
+            row[0, :missing] = 0
+            pattern = sp.csr_array(sp.vstack([sp.eye_array(n, dtype=np.int8), sp.csr_array(row)]))
+            colours = colouring.of_columns(pattern)
+            assert np.unique(colours[missing:]).size == n - missing == colours.max() + 1
+
+    def test_structure_alone_counts(self):
+        """Values, the order of entries, duplicates and the container do not matter."""
+        starts, columns = [0, 3, 5], [4, 0, 0, 2, 1]
+        messy = sp.csr_array(([0.0, 1.0, -1.0, np.nan, 2.0], columns, starts), shape=(2, 5))
+        before = messy.copy()
+        colours = colouring.of_columns(messy)
+        assert colours[0] != colours[4] and colours[1] != colours[2] and colours[3] == -1
+        assert colours.max() == 1
+        np.testing.assert_array_equal(messy.indices, before.indices)
+        tidy = sp.coo_matrix(([1] * 4, ([0, 0, 1, 1], [0, 4, 1, 2])), shape=(2, 5))
+        np.testing.assert_array_equal(colouring.of_columns(tidy), colours)
+
+
+class TestOrders:
+    pattern = brusselator(5)
+
+    def test_each_is_a_permutation(self):
+        pattern = sp.csr_array(sp.hstack([self.pattern, sp.csr_array((50, 3), dtype=bool)]))
+        found = list(orders.orders(pattern, pattern.tocsc()))
+        assert len(found) == 4
+        for order in found:
+            np.testing.assert_array_equal(np.sort(order), np.arange(50))
+
+    @given(random_patterns)
+    @settings(max_examples=60, deadline=None)
+    def test_follow_their_definitions(self, dense):
+        by_row = sp.csr_array(dense)
+        found = list(orders.orders(by_row, by_row.tocsc()))
+        shared = dense.T.astype(int) @ dense  # rows that two columns share
+        np.fill_diagonal(shared, 0)
+        _, largest_first, *dynamic = found
+        assert np.all(np.diff(shared.sum(0)[largest_first]) <= 0)
+        for smallest_last, incidence in [dynamic] if dynamic else []:
+            for place, j in enumerate(smallest_last):
+                left = smallest_last[: place + 1]
+                assert shared[j, left].sum() == shared[np.ix_(left, left)].sum(0).min()
+            for place, j in enumerate(incidence):
+                waiting = incidence[place:]
+                assert shared[j, incidence[:place]].sum() == (
+                    shared[np.ix_(waiting, incidence[:place])].sum(1).max()
+                )
