@@ -4,6 +4,7 @@ from dualgrad.compile.cache import cache_dir, clear_cache
 from dualgrad.custom.jvp import custom_jvp
 from dualgrad.duals import Dual, DualArray, seed, tangent, value
 from dualgrad.errors import NotDifferentiable
+from dualgrad.sparse.finders import hessian_pattern, jacobian_pattern
 from dualgrad.transforms.api import (
     derivative,
     grad,
@@ -31,8 +32,10 @@ __all__ = [
     "derivative",
     "grad",
     "hessian",
+    "hessian_pattern",
     "hvp",
     "jacobian",
+    "jacobian_pattern",
     "jvp",
     "seed",
     "tangent",

@@ -2,7 +2,7 @@
 
 Over a float base every operation is one vector instruction, allowed to contract to fma. Over a
 complex base it is the operation on real and imaginary parts, each a vector. Over a base that is a
-dual it is the base's own operation, lane by lane.
+dual it is the base's own operation, lane by lane. Of sets every operation is a union (`sets`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from dualgrad.layout import get_lane, joined, put_lane, split
-from dualgrad.types import DualType, Lanes, SeriesType, is_complex, real_of
+from dualgrad import sets
+from dualgrad.layout import everywhere, get_lane, joined, put_lane, split
+from dualgrad.types import DualType, Lanes, PatternType, SeriesType, Sets, is_complex, real_of
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
@@ -38,14 +39,7 @@ def zero(context: Any, ty: Lanes) -> ir.Constant:
 
 def splat(context: Any, builder: Any, ty: Lanes, scalar: Any) -> Any:
     """The same base number in every lane of a vector."""
-    vector_type = context.get_value_type(ty)
-    if not isinstance(vector_type, ir.VectorType):
-        return scalar
-    index = ir.IntType(32)
-    undefined = ir.Constant(vector_type, ir.Undefined)
-    first = builder.insert_element(undefined, scalar, index(0))
-    mask = ir.Constant(ir.VectorType(index, vector_type.count), None)
-    return builder.shuffle_vector(first, undefined, mask)
+    return everywhere(builder, context.get_value_type(ty), scalar)
 
 
 def get(context: Any, builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
@@ -71,7 +65,8 @@ def from_parts(context: Any, builder: Any, ty: Lanes, real: Any, imag: Any) -> A
 
 def part_of(ty: Lanes) -> Lanes:
     """The type of the real parts of lanes."""
-    return Lanes(real_of(ty.base), ty.n)
+    part: Lanes = ty.over(real_of(ty.base))
+    return part
 
 
 def _lane_by_lane(
@@ -85,6 +80,8 @@ def _lane_by_lane(
 
 
 def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> Any:
+    if isinstance(ty, Sets):
+        return sets.union(builder, u, v)
     if ty.in_two:
         pairs = zip(split(builder, ty, u), split(builder, ty, v), strict=True)
         parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
@@ -117,6 +114,8 @@ def sub(context: Any, builder: Any, ty: Lanes, u: Any, v: Any) -> Any:
 
 def neg(context: Any, builder: Any, ty: Lanes, u: Any) -> Any:
     """`-u`."""
+    if isinstance(ty, Sets):
+        return u
     if ty.in_two:
         parts = [neg(context, builder, part_of(ty), it) for it in split(builder, ty, u)]
         return joined(builder, ty, *parts)
@@ -131,6 +130,8 @@ def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
     """`u * factor`, the factor a number of the base type; `None` stays `None`."""
     if u is None:
         return None
+    if isinstance(ty, Sets):
+        return sets.scaled(builder, ty, u, factor)
     if ty.in_two:
         return _turn(context, builder, ty, u, factor)
     if ty.in_vector:
@@ -159,6 +160,8 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
     """`u * factor`, but a lane that is zero stays zero even if the factor is inf or nan."""
     if u is None:
         return None
+    if isinstance(ty, Sets):
+        return sets.scaled(builder, ty, u, factor)
     if ty.in_two:
         nothing = zero(context, part_of(ty))
         scaled = scale(context, builder, ty, u, factor)
@@ -178,7 +181,7 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
 
 def _strong_product(context: Any, builder: Any, ty: types.Type, x: Any, factor: Any) -> Any:
     """`x * factor`, but zero where `x` is zero: in its value, or in a tangent of its own."""
-    if not isinstance(ty, DualType) or isinstance(ty, SeriesType):
+    if not isinstance(ty, DualType) or isinstance(ty, (SeriesType, PatternType)):
         _, product = call(context, builder, operator.mul, (ty, ty), (x, factor))
         nothing = ir.Constant(x.type, None)
         return builder.select(is_zero(context, builder, ty, x), nothing, product)
@@ -204,6 +207,8 @@ def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:
         return builder.and_(*(is_zero(context, builder, real, it) for it in split(builder, ty, x)))
     parts = [(ty.base, builder.extract_value(x, 0))]
     lanes = builder.extract_value(x, 1)
+    if isinstance(ty, PatternType):
+        return builder.and_(is_zero(context, builder, *parts[0]), sets.is_empty(builder, lanes))
     parts += [(ty.base, get(context, builder, ty.lanes, lanes, k)) for k in range(ty.n)]
     result = ir.IntType(1)(1)
     for part in parts:
@@ -218,6 +223,8 @@ def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> An
     if is_complex(target.base) and not is_complex(source.base):
         half = part_of(target)
         return from_parts(context, builder, target, cast(context, builder, u, source, half), None)
+    if isinstance(target, Sets) and target.in_vector:
+        return sets.resized(builder, target, u, context.get_value_type(target))
     result = ir.Constant(context.get_value_type(target), ir.Undefined)
     for k in range(source.n):
         item = get(context, builder, source, u, k)
@@ -229,4 +236,6 @@ def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> An
 def select(context: Any, builder: Any, ty: Lanes, condition: Any, u: Any, v: Any) -> Any:
     """`u if condition else v`, where `None` stands for an inactive operand's zero."""
     u, v = (zero(context, ty) if it is None else it for it in (u, v))
+    if isinstance(ty, Sets):  # either may be the one for other inputs
+        return sets.union(builder, u, v)
     return builder.select(condition, u, v)

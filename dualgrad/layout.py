@@ -14,10 +14,20 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
 
-from dualgrad.types import DualType, Lanes, SeriesType, is_complex, real_of
+from dualgrad.types import (
+    DualType,
+    Lanes,
+    PatternType,
+    RowsType,
+    SeriesType,
+    Sets,
+    is_complex,
+    real_of,
+)
 
 
 @register_default(Lanes)
+@register_default(Sets)
 class LanesModel(models.PrimitiveModel):
     """A vector in registers, padded to a power of two; in memory its power-of-two parts.
 
@@ -115,6 +125,16 @@ def put_lane(builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
     return builder.insert_element(u, item, ir.IntType(32)(k))
 
 
+def everywhere(builder: Any, ty: Any, item: Any) -> Any:
+    """A vector with the same item in each place; the item itself where there is no vector."""
+    if not isinstance(ty, ir.VectorType):
+        return item
+    index, undefined = ir.IntType(32), ir.Constant(ty, ir.Undefined)
+    first = builder.insert_element(undefined, item, index(0))
+    mask = ir.Constant(ir.VectorType(index, ty.count), None)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
 def split(builder: Any, ty: types.Type, x: Any) -> tuple[Any, Any]:
     """The real and the imaginary part of a complex number, dual or plain, or of its lanes."""
     if isinstance(ty, types.Complex) or (isinstance(ty, Lanes) and ty.in_two):
@@ -175,6 +195,8 @@ def _join(builder, vector_type, parts):  # type: ignore[no-untyped-def]
 
 @register_default(DualType)
 @register_default(SeriesType)
+@register_default(PatternType)
+@register_default(RowsType)
 class DualModel(models.StructModel):
     """A struct of value and lanes; packed in memory, so arrays of duals have no padding.
 

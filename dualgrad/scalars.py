@@ -29,11 +29,11 @@ from numba.extending import (
 )
 from numba.np.numpy_support import numpy_version
 
-from dualgrad import lanes, rules
+from dualgrad import lanes, rules, steering
 from dualgrad.layout import joined, split
 from dualgrad.types import (
     DualType,
-    Lanes,
+    PatternType,
     SeriesType,
     can_carry,
     depth,
@@ -182,6 +182,12 @@ def pack(context: Any, builder: Any, ty: DualType, value: Any, tangents: Any) ->
     return struct._getvalue()
 
 
+def decides(builder: Any, ty: types.Type, words: Any = None) -> None:
+    """Note that a number goes by its value alone, if that is one of a pattern."""
+    if type(ty) is PatternType:
+        steering.note(builder, words)
+
+
 def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFunction) -> None:
     """Register typing and lowering of `fn` on duals, its tangents made by `tangent`."""
 
@@ -195,6 +201,9 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
         ]
         values = [value for value, _ in parts]
         result_type, result = lanes.call(context, builder, fn, below, values)
+        if tangent is _constant or not isinstance(sig.return_type, DualType):
+            for ty, (_, t) in zip(sig.args, parts, strict=True):
+                decides(builder, ty, t)
         if not isinstance(sig.return_type, DualType):
             return context.cast(builder, result, result_type, sig.return_type)
         lanes_type = sig.return_type.lanes
@@ -209,7 +218,11 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
         seen = Call(
             context, builder, below, values, tangents, result_type, result, lanes_type, square
         )
-        follow = SERIES[fn] if isinstance(level, SeriesType) else tangent
+        follow = tangent
+        if isinstance(level, SeriesType):
+            follow = SERIES[fn]
+        elif isinstance(level, PatternType):
+            follow = PATTERNS.get(fn, tangent)
         return pack(context, builder, sig.return_type, result, follow(seen))
 
     typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
@@ -362,7 +375,7 @@ def _by_parts(name: str) -> Callable[[Call], Any]:
     def tangent(c: Call) -> Any:
         total, operand = None, c.lanes_type
         if not is_complex(c.result_type):
-            operand = Lanes(c.operand_types[0], operand.n)
+            operand = operand.over(c.operand_types[0])
         for part, partial in zip(
             split(c.builder, operand, c.tangents[0]), rules.by_parts(name), strict=True
         ):
@@ -447,6 +460,8 @@ _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rul
 TANGENTS: dict[Any, Callable[[Call], Any]] = {}
 #: The same for series, with how the coefficients after the first are made (`dualgrad.series`).
 SERIES: dict[Any, Callable[[Call], Any]] = {}
+#: The few whose sets of inputs are not simply those of their tangent (`dualgrad.patterns`).
+PATTERNS: dict[Any, Callable[[Call], Any]] = {}
 for _tangent, _functions in _KINDS:
     for _function in _functions:
         TANGENTS.setdefault(_function, _tangent)
@@ -459,6 +474,7 @@ for _function, _tangent in TANGENTS.items():
 
 @lower_builtin(bool, DualType)
 def _bool(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    decides(builder, sig.args[0], builder.extract_value(args[0], 1))
     return context.is_true(builder, sig.args[0].base, builder.extract_value(args[0], 0))
 
 
@@ -484,6 +500,7 @@ def _dual_to_dual(context: Any, builder: Any, source: Any, target: Any, value: A
 @lower_cast(DualType, types.Integer)
 @lower_cast(DualType, types.Boolean)
 def _dual_to_integer(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+    decides(builder, source, builder.extract_value(value, 1))
     return context.cast(builder, builder.extract_value(value, 0), source.base, target)
 
 
@@ -492,7 +509,12 @@ def value_of(typingctx: Any, x: Any) -> Any:
     """The value part of a dual, one level down; a plain number is its own."""
     if not isinstance(x, DualType):
         return x(x), lambda context, builder, sig, args: args[0]
-    return x.base(x), lambda context, builder, sig, args: builder.extract_value(args[0], 0)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        decides(builder, x, builder.extract_value(args[0], 1))
+        return builder.extract_value(args[0], 0)
+
+    return x.base(x), codegen
 
 
 @intrinsic

@@ -15,9 +15,13 @@ from numba.core.typeconv import Conversion
 class Lanes(types.Type):
     """The tangents of a dual: a vector of `n` numbers of type `base`."""
 
-    def __init__(self, base: types.Type, n: int) -> None:
+    def __init__(self, base: types.Type, n: int, kind: str = "lanes") -> None:
         self.base, self.n = base, n
-        super().__init__(name=f"lanes({base}, {n})")
+        super().__init__(name=f"{kind}({base}, {n})")
+
+    def over(self, base: types.Type) -> Any:
+        """The same kind of lanes over another base."""
+        return type(self)(base, self.n)
 
     @property
     def in_vector(self) -> bool:
@@ -30,8 +34,21 @@ class Lanes(types.Type):
         return isinstance(self.base, types.Complex)
 
 
+class Sets(Lanes):
+    """What a pattern has for tangents: `n` words of bits, each bit of them a set of inputs.
+
+    A number holds the bits of the sets that it depends on.
+    """
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        super().__init__(base, n, "sets")
+
+
 class DualType(types.Number):
     """The type of a dual number with `n` lanes over `base`."""
+
+    #: The type of the tangents.
+    kind_of_lanes: type[Lanes] = Lanes
 
     def __init__(self, base: types.Type, n: int, kind: str = "dual") -> None:
         self.base, self.n = base, n
@@ -47,7 +64,7 @@ class DualType(types.Number):
 
     @property
     def lanes(self) -> Lanes:
-        return Lanes(self.base, self.n)
+        return self.kind_of_lanes(self.base, self.n)
 
     @property
     def depth(self) -> int:
@@ -99,6 +116,29 @@ class SeriesType(DualType):
         if is_complex(base):
             raise TypingError("complex numbers in a Taylor series")
         super().__init__(base, n, "series")
+
+
+class PatternType(DualType):
+    """The type of a number that knows which inputs it depends on.
+
+    Code that compares such numbers goes another way for other inputs, which is noted
+    (`dualgrad.steering`).
+    """
+
+    kind_of_lanes = Sets
+
+    def __init__(self, base: types.Type, n: int, kind: str = "pattern") -> None:
+        super().__init__(base, n, kind)
+
+
+class RowsType(PatternType):
+    """The type of a number that knows on which of `n` groups of inputs it depends.
+
+    It is the base of a pattern of second derivatives. A lane has all of its bits set or none.
+    """
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        super().__init__(base, n, "rows")
 
 
 def can_carry(base: types.Type | None) -> bool:

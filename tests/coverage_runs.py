@@ -63,6 +63,7 @@ WAYS: dict[str, Way] = {
     "nested": Way(lambda x: [x]),
     "optimized": Way(lambda x: [x], {"OPT": config._OptLevel(3)}),
     "views": Way(lambda x: [x]),
+    "pattern": Way(lambda x: [x]),
     "small": Way(lambda x: [*_few(x, 1), *_few(x, 0)]),  # for forms that look at no item
     "boundscheck": Way(lambda x: [x], _CHECKED),
     "one": Way(lambda x: _few(x, 1), _CHECKED),
@@ -82,7 +83,7 @@ def failures(row: table.Row, name: str) -> Iterator[str]:
     way = WAYS[name]
     with _options(way.options):
         for x in way.arrays(table.POINTS[row.point]):
-            run = {"nested": _nested, "views": _views}.get(name, _once)
+            run = {"nested": _nested, "views": _views, "pattern": _pattern}.get(name, _once)
             for form, wrong in _by_forms(run, row, row.forms, x, way.tolerance):
                 yield f"{row.name}, {name} {x.shape}, {form}: {wrong}"
 
@@ -234,3 +235,19 @@ def _views(
         expected[..., 0] = np.where(want == 1.0, 0.0, 2.0 * x.ravel()[0])
         if not (np.array_equal(value, want) and np.array_equal(slope.ravel(), expected.ravel())):
             yield form, f"{value} and {slope} where {want} is right"
+
+
+def _pattern(
+    row: table.Row, forms: tuple[str, ...], f: Any, primal: Any, transform: Any, wanted: Any,
+    x: np.ndarray, tolerance: float,
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """The pattern has every entry of the Jacobian that is not zero."""
+    pattern = dg.jacobian_pattern(f)(x)
+    start = 0
+    for form, derivative in zip(forms, transform(x)[1], strict=True):
+        stop = start + derivative.size // x.size
+        missing = derivative.reshape(stop - start, x.size) != 0.0
+        missing &= ~pattern[start:stop].toarray()
+        if missing.any():
+            yield form, f"the pattern lacks {np.argwhere(missing).tolist()}"
+        start = stop

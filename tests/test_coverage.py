@@ -12,7 +12,7 @@ import dualgrad as dg
 from tests import coverage_runs as runs
 from tests import coverage_table as table
 
-OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized")
+OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized", "pattern")
 
 
 @pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.name)

@@ -12,6 +12,7 @@ from dualgrad.arrays import (  # noqa: F401
     linalg,
     memory,
     methods,
+    opaque,
     polynomials,
     printing,
     products,

@@ -16,7 +16,7 @@ from numba.np import arraymath, arrayobj
 
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.views import strided_part
-from dualgrad.scalars import value_of
+from dualgrad.scalars import decides, value_of
 from dualgrad.types import DualType, is_complex, primal
 
 
@@ -32,6 +32,7 @@ def values_of(typingctx: Any, array: Any) -> Any:
         return copied(array), _copied_values
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        decides(builder, array.dtype)
         first = context.get_constant(types.intp, 0)
         return strided_part(context, builder, array, result, args[0], first)
 

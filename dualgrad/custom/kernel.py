@@ -11,6 +11,7 @@ import numpy as np
 from numba import typeof
 from numba.core import types
 
+from dualgrad.arrays import opaque
 from dualgrad.arrays.products import zero
 from dualgrad.arrays.values import values_of
 from dualgrad.compile.activity import is_buffer
@@ -24,7 +25,7 @@ from dualgrad.errors import NotDifferentiable
 from dualgrad.scalars import is_nonzero, join, value_of
 from dualgrad.transforms.runtime import private
 from dualgrad.transforms.sweep import compiled, indented
-from dualgrad.types import DualType, SeriesType, depth
+from dualgrad.types import DualType, PatternType, SeriesType, depth
 
 #: What the source may call.
 NAMES: dict[str, Any] = {"np": np, "NotDifferentiable": NotDifferentiable} | {
@@ -43,9 +44,30 @@ def kernel(function: Any, arg_types: Any) -> Any:
     if level is None:
         names = ", ".join(f"a{k}" for k in range(len(arg_types)))
         return compiled("custom_jvp", f"def kernel({names}): return f({names})", {"f": function})
+    if isinstance(level, PatternType):
+        return _of_patterns(function, arg_types, level)
     written = ByLanes(function, arg_types, level)
     text = written.source()  # which also says what names it uses
     return compiled("custom_jvp", text, {**NAMES, **written.names})
+
+
+def _of_patterns(function: Any, arg_types: Any, level: PatternType) -> Any:
+    """The function on values; its result depends on all that it is given."""
+    effect = effect_of_code(function, tuple(map(primal_type, arg_types)))
+    if any(effect.written_args):
+        raise refused(
+            function, f"the pattern of {function.__name__}", "it writes to its arguments",
+            "give the pattern with pattern=",
+        )  # fmt: skip
+    names = [f"a{k}" for k in range(len(arg_types))]
+    given = ", ".join(f"below({name}, level)" for name in names)
+    text = (
+        f"def kernel({', '.join(names)}):\n"
+        f"    return spread(f({given}), together(({', '.join(names)},)))"
+    )
+    f = function if level.depth == 1 else function.for_duals()
+    known = {"below": opaque.below, "spread": opaque.spread, "together": opaque.together}
+    return compiled("custom_jvp", text, {**known, "f": f, "level": level})
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""Sparse Jacobians and Hessians: colouring, and what is recovered from compressed products."""
+"""Sparse derivatives: patterns, colouring, compressed Jacobians and Hessians."""

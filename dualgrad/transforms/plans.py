@@ -14,7 +14,7 @@ from typing import Any
 from numba.core import types
 
 
-def _register_rules() -> None:
+def register_rules() -> None:
     """Tell Numba of duals; of `scipy.special` too, once there is a function that may use it."""
     from dualgrad import arrays  # noqa: F401
 
@@ -42,7 +42,7 @@ class ColumnsPlan:
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types and `n` lanes as a Python function."""
-        _register_rules()
+        register_rules()
         from dualgrad.transforms import columns, parallel
 
         is_array = [isinstance(arg_types[k], types.Array) for k in self.argnums]
@@ -57,7 +57,7 @@ class HessianPlan(ColumnsPlan):
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types and `n` rows as a Python function."""
-        _register_rules()
+        register_rules()
         from dualgrad.transforms.second import hessian_kernel
 
         return hessian_kernel(self, arg_types, n)
@@ -81,7 +81,7 @@ class JvpPlan:
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
-        _register_rules()
+        register_rules()
         from dualgrad.transforms.pushforward import kernel
 
         return kernel(self, arg_types)
@@ -97,7 +97,7 @@ class HvpPlan(JvpPlan):
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types and `n` rows as a Python function."""
-        _register_rules()
+        register_rules()
         from dualgrad.transforms.second import hvp_kernel
 
         return hvp_kernel(self, arg_types, n)
@@ -116,7 +116,7 @@ class TaylorPlan:
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
-        from dualgrad import arrays  # noqa: F401  (registers with Numba)
+        register_rules()
         from dualgrad.transforms.taylor import kernel
 
         return kernel(self, arg_types)
@@ -148,7 +148,7 @@ class VmapPlan:
 
     def build(self, arg_types: Any, n: int | None) -> Any:
         """The kernel for these types as a Python function."""
-        _register_rules()
+        register_rules()
         from dualgrad.transforms import batch, batch_columns, parallel
 
         if self.parallel:

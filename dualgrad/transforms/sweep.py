@@ -103,8 +103,8 @@ class Sweep:
     `further` are the types of what else the kernel is given, that may hold duals.
     """
 
-    #: The type of the levels that it adds.
-    level: type[DualType] = DualType
+    #: The types of the levels that it adds.
+    levels: tuple[type[DualType], ...] = (DualType, DualType)
 
     def __init__(
         self,
@@ -130,8 +130,8 @@ class Sweep:
     def _input(self, k: int, outer: DualType | None) -> Input:
         base = differentiable(self.types[k], self.plan.params[k])
         dual: Any = base if outer is None else over(outer, base)
-        for n in self.lanes:
-            dual = self.level(dual, n)
+        for level, n in zip(self.levels, self.lanes, strict=False):
+            dual = level(dual, n)
         self.names[f"D{k}{self.tag}"] = dual
         return Input(k, self.types[k], dual)
 

@@ -30,7 +30,7 @@ class Taylor(Sweep):
     their items in a row.
     """
 
-    level = SeriesType
+    levels = (SeriesType,)
 
     def __init__(self, plan: TaylorPlan, arg_types: Any, direction: Any, out: Any) -> None:
         self.order, self.direction, self.out = plan.order, direction, out

@@ -14,7 +14,7 @@ from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import with_value
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.values import values, values_of
-from dualgrad.types import SeriesType, real_of
+from dualgrad.types import PatternType, SeriesType, real_of
 
 # Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
 borrow(linalg.norm_impl, np.linalg.norm)
@@ -28,6 +28,8 @@ borrow(linalg.matrix_trace_impl, np.trace)
 def _norm(a: Any) -> Any:
     """``Re(x.H dx) / |x|``, and 0 at 0."""
     level: Any = level_of(a)
+    if isinstance(level, PatternType):
+        return None  # `dualgrad.arrays.opaque`
     start: Any = real_of(level)
     # BLAS sums strided items in another order than contiguous ones
     value = _value_of_contiguous(level) if a.layout in "CF" else _value_of_strided

@@ -14,7 +14,7 @@ from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.scalars import join
-from dualgrad.types import DualType, SeriesType, depth, is_complex, primal, real_of
+from dualgrad.types import DualType, PatternType, SeriesType, depth, is_complex, primal, real_of
 
 
 def matrix_level(
@@ -34,6 +34,8 @@ def matrix_level(
         message = f"np.linalg.{name}() only supports inputs that have homogeneous dtypes."
         raise TypingError(message, highlighting=False)
     level = join([ty.dtype for ty in operands])
+    if isinstance(level, PatternType):
+        return None  # `dualgrad.arrays.opaque`
     if isinstance(level, SeriesType) and not of_series:
         raise TypingError(f"np.linalg.{name}() of a Taylor series", highlighting=False)
     if is_complex(operands[0].dtype) and not on_complex:
@@ -75,10 +77,11 @@ def put_values(duals: Any, values: Any) -> Any:
 
 
 @intrinsic
-def _array_like(typingctx: Any, values: Any, duals: Any) -> Any:
-    """A new array for the items of `duals`, in the shape and the layout of `values`."""
+def array_like(typingctx: Any, values: Any, item: Any) -> Any:
+    """A new array of another type of items, in the shape and the layout of `values`."""
     layout = "F" if values.layout == "F" else "C"
-    result = types.Array(duals.dtype, values.ndim, layout)
+    dtype = item.dtype if isinstance(item, types.DType) else item.instance_type
+    result = types.Array(dtype, values.ndim, layout)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         shape = cgutils.unpack_tuple(
@@ -86,13 +89,13 @@ def _array_like(typingctx: Any, values: Any, duals: Any) -> Any:
         )
         return arrayobj._empty_nd_impl(context, builder, result, shape)._getvalue()
 
-    return result(values, duals), codegen
+    return result(values, item), codegen
 
 
 @register_jitable
 def with_values(duals: Any, values: Any) -> Any:
     """The tangents of `duals` with other values, in the layout of these."""
-    result = _array_like(values, duals)
+    result = array_like(values, duals.dtype)
     for index in np.ndindex(values.shape):
         result[index] = with_value(duals[index], values[index])
     return result

@@ -1,0 +1,108 @@
+"""Which entries of a Jacobian or a Hessian can be nonzero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dualgrad.sparse.plans import PatternPlan, sweep
+from dualgrad.transforms.api import _parameters
+
+
+class Pattern(NamedTuple):
+    """A pattern, and whether a comparison of numbers that depend on the inputs has led there."""
+
+    matrix: Any  # csr_array of bool
+    is_local: bool
+
+
+def jacobian(
+    function: Any, args: tuple[Any, ...], argnum: int, out_argnum: int | None, cache: bool = True
+) -> Pattern:
+    """The pattern of a Jacobian; `function` is a dispatcher, and `args` are all its arguments."""
+    from dualgrad.sparse.detection import detected
+
+    plan = PatternPlan(
+        function, _parameters(function), argnum, out_argnum, False, "jacobian_pattern"
+    )
+    kernel, n = sweep(plan, cache), np.size(args[argnum])
+    with _steered() as is_local:
+        found = detected(lambda seeds: kernel(seeds, *args), n)
+    return Pattern(found, is_local())
+
+
+def hessian(
+    function: Any, args: tuple[Any, ...], argnum: int, out_argnum: int | None,
+    terms: bool = False, cache: bool = True,
+) -> Pattern:  # fmt: skip
+    """The pattern of the Hessian of a number, or of the sum of an array of terms."""
+    from dualgrad.sparse.detection import detected
+
+    plan = PatternPlan(function, _parameters(function), argnum, out_argnum, True, "hessian_pattern")
+    kernel, n = sweep(plan, cache), np.size(args[argnum])
+    if terms:
+        return _of_terms(kernel, jacobian(function, args, argnum, out_argnum, cache), args)
+    if n == 0:
+        return Pattern(_empty(0, 0), False)
+    each = np.arange(n)
+
+    def words_of(seeds: np.ndarray) -> np.ndarray:
+        words: np.ndarray = kernel((seeds, each, n), *args)
+        if words.shape[1] != 1:
+            raise TypeError(
+                "dg.hessian_pattern: the function must return a number; if it returns the terms "
+                "of a sum, say so with terms=True"
+            )
+        return words[:, 0]
+
+    with _steered() as is_local:
+        found = detected(words_of, n)
+    return Pattern(_symmetric(found), is_local())
+
+
+def _of_terms(kernel: Any, terms: Pattern, args: tuple[Any, ...]) -> Pattern:
+    from dualgrad.sets import BITS
+    from dualgrad.sparse.colouring import of_columns
+    from dualgrad.sparse.detection import matrix, pairs_of_terms
+    from dualgrad.sparse.kernels import SETS, WORDS
+
+    pattern, n = terms.matrix, terms.matrix.shape[1]
+    colours = of_columns(pattern)
+    count = int(colours.max(initial=-1)) + 1
+    found = []
+    with _steered() as is_local:
+        for first in range(0, count, SETS):
+            seeds = np.zeros((n, WORDS), np.uint32)
+            bits = colours - first
+            [here] = np.nonzero((bits >= 0) & (bits < SETS))
+            seeds[here, bits[here] // BITS] = np.uint32(1) << (bits[here] % BITS).astype(np.uint32)
+            words = kernel((seeds, colours, count), *args)
+            found.append(pairs_of_terms(words, pattern.indptr, pattern.indices, colours, first))
+    if not found:
+        return Pattern(_empty(n, n), terms.is_local)
+    return Pattern(_symmetric(matrix(found, (n, n))), terms.is_local or is_local())
+
+
+def _symmetric(pattern: Any) -> Any:
+    """The union with the transpose: a pair may be ruled out in one order alone."""
+    result = (pattern + pattern.T).tocsr()
+    result.sort_indices()
+    return result
+
+
+def _empty(m: int, n: int) -> Any:
+    import scipy.sparse as sp
+
+    return sp.csr_array((m, n), dtype=bool)
+
+
+@contextmanager
+def _steered() -> Iterator[Callable[[], bool]]:
+    """Watch whether a comparison steers the runs inside."""
+    from dualgrad import steering
+
+    steering.forget()
+    yield steering.noted
