@@ -315,7 +315,7 @@ SELECTION = [
         "np.divmod(5.3, x)[1]",
         "np.divmod(x * x, x + 7.0)[1]",
         "np.divmod(x.reshape(2, 3), x[0] * 0.3)[1]",
-        "q = np.zeros(6); r = np.zeros(6); np.divmod(x, 0.7, q, r); r",
+        "q = np.zeros(x.size); r = np.zeros(x.size); np.divmod(x, 0.7, q, r); r",
     ),
     row("divmod quotients", "v", _Z, "np.divmod(x, 0.7)[0]", "np.divmod(5.3, x)[0]"),
     row(

@@ -12,8 +12,10 @@ from numba import njit, vectorize
 import dualgrad as dg
 from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.sparse import patterns
-from dualgrad.sparse.detection import SETS
+from dualgrad.sparse.detection import sets_in
+from dualgrad.sparse.kernels import WORDS
 
+SETS = sets_in(WORDS)
 MATRIX = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.25], [0.5, 0.25, 5.0]])
 ZEROS = np.zeros((3, 3))
 ZEROS[0, 1] = ZEROS[2, 2] = 2.0
@@ -152,7 +154,7 @@ def test_exact(f: Any, wanted: list[str]) -> None:
         (lambda x: x * np.argmax(x), True),
         (lambda x: x * np.floor(x[0]), True),
         (lambda x: x[int(x[0]) :], True),
-        (lambda x: np.clip(x, 0.0, 1.0), True),
+        (lambda x: np.clip(x, 0.0, 1.0), False),
         (lambda x: np.tanh(x) * np.linalg.norm(x), False),  # comparisons in rules do not count
     ],
 )
@@ -194,7 +196,7 @@ def g(x):
         (lambda x: x[0] / x[1] + softplus(x[3]), [".x....", "xx....", "......", "...x.."]),
         (lambda x: np.linalg.inv(MATRIX * x[1])[0, 0] + x[0] * x[2], ["..x", ".x.", "x"]),
         (lambda x: np.sum((np.exp(1j * x[:2]) * (1 + 2j)).imag), ["x.....", ".x...."]),
-        (lambda x: energy(x)[1], [".x....", "x.x...", ".x"]),
+        (lambda x: energy(x)[1], ["x", "..x", ".x"]),
         (lambda x: np.maximum(x[0] * x[1], x[2]) * 2.0, [".x....", "x....."]),
     ],
 )

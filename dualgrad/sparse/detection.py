@@ -16,33 +16,41 @@ from numba import njit
 
 from dualgrad.sets import BITS
 from dualgrad.sparse.colouring import of_columns
-from dualgrad.sparse.kernels import SETS, WORDS
 
-Words = np.ndarray  # of uint32, with a row of `WORDS` for each input or output
+Words = np.ndarray  # of uint32, with a row of words for each input or output
 
 
-def detected(words_of: Callable[[Words], Words], n: int) -> Any:
+@njit(cache=True, nogil=True)
+def sets_in(words: Any) -> Any:
+    """The sets that so many words hold; their last bit is the kernel's."""
+    return words * BITS - 1
+
+
+def detected(words_of: Callable[[Words], Words], n: int, words: int) -> Any:
     """The pattern of a function of `n` inputs.
 
-    `words_of` sweeps: given the sets of each input it returns those that each output depends on.
+    `words_of` sweeps: given the sets of each input, in so many words, it returns those that each
+    output depends on.
     """
+    sets = sets_in(words)
     starts, stops = np.array([0]), np.array([n])
     colours = np.zeros(1, np.int64)
     blocks: Any = None
     while blocks is None or (stops - starts).max(initial=0) > 1:
         sizes = np.where(colours >= 0, stops - starts, 0)
         count = int(colours.max(initial=-1)) + 1
-        parts = min(int(sizes.max(initial=1)), max(2, SETS // max(count, 1)))
+        parts = min(int(sizes.max(initial=1)), max(2, sets // max(count, 1)))
         parts_of = np.minimum(sizes, parts)
         first_part = np.concatenate(([0], np.cumsum(parts_of)))
         found = []
-        for first in range(0, max(count * parts, 1), SETS):
-            words = words_of(_seeds(n, starts, stops, colours, parts, parts_of, first))
+        for first in range(0, max(count * parts, 1), sets):
+            seeds = _seeds(n, words, starts, stops, colours, parts, parts_of, first)
+            seen = words_of(seeds)
             if blocks is None:
-                blocks = sp.csr_array(np.ones((len(words), 1), bool))
+                blocks = sp.csr_array(np.ones((len(seen), 1), bool))
             found.append(
                 _entries(
-                    words, blocks.indptr, blocks.indices, colours, parts, parts_of,
+                    seen, blocks.indptr, blocks.indices, colours, parts, parts_of,
                     first_part, first,
                 )
             )  # fmt: skip
@@ -63,15 +71,16 @@ def matrix(entries: list[tuple[np.ndarray, np.ndarray]], shape: tuple[int, ...])
 
 @njit(cache=True, nogil=True)
 def _seeds(
-    n: Any, starts: Any, stops: Any, colours: Any, parts: Any, parts_of: Any, first: Any
-) -> Any:
+    n: Any, count: Any, starts: Any, stops: Any, colours: Any, parts: Any, parts_of: Any,
+    first: Any,
+) -> Any:  # fmt: skip
     """The sets of each input: one for each part of a block, the same for blocks of one colour."""
-    words = np.zeros((n, WORDS), np.uint32)
+    words = np.zeros((n, count), np.uint32)
     for block in range(len(starts)):
         start, size = starts[block], stops[block] - starts[block]
         for part in range(parts_of[block]):
             bit = colours[block] * parts + part - first
-            if 0 <= bit < SETS:
+            if 0 <= bit < sets_in(count):
                 begin = start + part * size // parts_of[block]
                 end = start + (part + 1) * size // parts_of[block]
                 for i in range(begin, end):
@@ -92,13 +101,14 @@ def _entries(
 ) -> Any:  # fmt: skip
     """The outputs and parts of blocks that a sweep has found: first counted, then written."""
     rows, columns = np.empty(0, np.int64), np.empty(0, np.int64)
+    sets = sets_in(words.shape[-1])
     for write in (False, True):
         count = 0
         for i in range(len(words)):
             for block in blocks[indptr[i] : indptr[i + 1]]:
                 for part in range(parts_of[block]):
                     bit = colours[block] * parts + part - first
-                    if 0 <= bit < SETS and has(words[i], bit):
+                    if 0 <= bit < sets and has(words[i], bit):
                         if write:
                             rows[count], columns[count] = i, first_part[block] + part
                         count += 1
@@ -126,6 +136,7 @@ def pairs_of_terms(words: Any, indptr: Any, inputs: Any, colours: Any, first: An
     `words` has a row for each colour and term.
     """
     rows, columns = np.empty(0, np.int64), np.empty(0, np.int64)
+    sets = sets_in(words.shape[-1])
     for write in (False, True):
         count = 0
         for term in range(len(indptr) - 1):
@@ -133,7 +144,7 @@ def pairs_of_terms(words: Any, indptr: Any, inputs: Any, colours: Any, first: An
             for i in given:
                 for j in given:
                     bit = colours[j] - first
-                    if 0 <= bit < SETS and has(words[colours[i], term], bit):
+                    if 0 <= bit < sets and has(words[colours[i], term], bit):
                         if write:
                             rows[count], columns[count] = i, j
                         count += 1

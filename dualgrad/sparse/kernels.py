@@ -13,11 +13,15 @@ from dualgrad.sets import BITS
 from dualgrad.transforms.sweep import Sweep, compiled, indented
 from dualgrad.types import DualType, PatternType, RowsType, is_complex, primal, real_of
 
-#: Words of each number, and the sets that they hold.
-WORDS = 4
-SETS = WORDS * BITS
-#: Groups of inputs that a sweep of second derivatives tells apart.
-ROWS = 8
+# A number without sets is the same for all inputs: so that this holds for one whose inputs have no
+# set in this sweep, the last bit is set for every input, and so is the last lane of rows.
+
+#: Words of sets of each number, and of those of second derivatives, of which every lane of rows has
+#: as many again.
+WORDS, WORDS_OF_PAIRS = 4, 1
+#: Lanes of rows, and the groups of inputs that a sweep of second derivatives tells apart.
+LANES = 8
+ROWS = LANES - 1
 
 
 def kernel(plan: Any, arg_types: Any) -> Any:
@@ -37,6 +41,7 @@ class SetsSweep(Sweep):
 
     levels: tuple[type[DualType], ...] = (PatternType,)
     lanes_of_levels: tuple[int, ...] = (WORDS,)
+    words = WORDS
     #: how many words one set of words is from the next in a number
     step = 1
 
@@ -57,7 +62,7 @@ class SetsSweep(Sweep):
     def _body(self) -> Iterator[str]:
         yield from self._seed()
         yield from self._run()
-        yield f"q = np.zeros(({self._size}, {WORDS}), uint32)"
+        yield f"q = np.zeros(({self._size}, {self.words}), uint32)"
         yield from self._read("q[t + m, k] |= w[m, {} + (1 + k) * {}]")
         yield "return q"
 
@@ -78,8 +83,9 @@ class SetsSweep(Sweep):
         yield f"w = {WORDS_OF.format('d', 'of_input')}"
         yield f"for i in range({it.size}):"
         yield f"    p = {place}"
-        yield f"    for k in range({WORDS}):"
+        yield f"    for k in range({self.words}):"
         yield f"        w[p, (1 + k) * {self.step}] = s[i, k]"
+        yield f"    w[p, {self.words * self.step}] |= of_input({1 << (BITS - 1)})"
         yield from indented(self._seed_rows())
         yield f"{duals} = d{'' if it.is_array else '[0]'}"
 
@@ -102,8 +108,8 @@ class SetsSweep(Sweep):
                     yield f"e{o.i}[0] = y{o.i}{self.tag}"
                 yield f"w = {WORDS_OF.format(items, f'of_output{o.i}')}"
                 yield "for m in range(len(w)):"
-                yield f"    for k in range({WORDS}):"
-                size = (1 + WORDS) * self.step
+                yield f"    for k in range({self.words}):"
+                size = (1 + self.words) * self.step
                 for start in (0, size) if is_complex(o.item) else (0,):
                     yield f"        {line.format(start, self.step)}"
             yield f"t += {f'y{o.i}{self.tag}.size' if o.is_array else '1'}"
@@ -125,12 +131,13 @@ class PairsSweep(SetsSweep):
     """
 
     levels = (RowsType, PatternType)
-    lanes_of_levels = (ROWS, WORDS)
-    step = 1 + ROWS
+    lanes_of_levels = (LANES, WORDS_OF_PAIRS)
+    words = WORDS_OF_PAIRS
+    step = 1 + LANES
 
     def _body(self) -> Iterator[str]:
         yield "s, r, c = s"
-        yield f"q = np.zeros((0, 0, {WORDS}), uint32)"
+        yield f"q = np.zeros((0, 0, {self.words}), uint32)"
         yield f"for h in range(0, c, {ROWS}):"
         yield from indented(self._sweep())
         yield "return q"
@@ -139,10 +146,11 @@ class PairsSweep(SetsSweep):
         yield from self._seed()
         yield from self._run()
         yield "if h == 0:"
-        yield f"    q = np.zeros((c, {self._size}, {WORDS}), uint32)"
+        yield f"    q = np.zeros((c, {self._size}, {self.words}), uint32)"
         yield f"for j in range(min({ROWS}, c - h)):"
         yield from indented(self._read("q[h + j, t + m, k] |= w[m, {} + (1 + k) * {} + 1 + j]"))
 
     def _seed_rows(self) -> Iterator[str]:
         yield f"for k in range({ROWS}):"
         yield "    w[p, 1 + k] = ~of_input(0) if r[i] == h + k else of_input(0)"
+        yield f"w[p, {LANES}] = ~of_input(0)"

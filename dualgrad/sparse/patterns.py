@@ -24,13 +24,14 @@ def jacobian(
 ) -> Pattern:
     """The pattern of a Jacobian; `function` is a dispatcher, and `args` are all its arguments."""
     from dualgrad.sparse.detection import detected
+    from dualgrad.sparse.kernels import WORDS
 
     plan = PatternPlan(
         function, _parameters(function), argnum, out_argnum, False, "jacobian_pattern"
     )
     kernel, n = sweep(plan, cache), np.size(args[argnum])
     with _steered() as is_local:
-        found = detected(lambda seeds: kernel(seeds, *args), n)
+        found = detected(lambda seeds: kernel(seeds, *args), n, WORDS)
     return Pattern(found, is_local())
 
 
@@ -40,6 +41,7 @@ def hessian(
 ) -> Pattern:  # fmt: skip
     """The pattern of the Hessian of a number, or of the sum of an array of terms."""
     from dualgrad.sparse.detection import detected
+    from dualgrad.sparse.kernels import WORDS_OF_PAIRS
 
     plan = PatternPlan(function, _parameters(function), argnum, out_argnum, True, "hessian_pattern")
     kernel, n = sweep(plan, cache), np.size(args[argnum])
@@ -59,25 +61,25 @@ def hessian(
         return words[:, 0]
 
     with _steered() as is_local:
-        found = detected(words_of, n)
+        found = detected(words_of, n, WORDS_OF_PAIRS)
     return Pattern(_symmetric(found), is_local())
 
 
 def _of_terms(kernel: Any, terms: Pattern, args: tuple[Any, ...]) -> Pattern:
     from dualgrad.sets import BITS
     from dualgrad.sparse.colouring import of_columns
-    from dualgrad.sparse.detection import matrix, pairs_of_terms
-    from dualgrad.sparse.kernels import SETS, WORDS
+    from dualgrad.sparse.detection import matrix, pairs_of_terms, sets_in
+    from dualgrad.sparse.kernels import WORDS_OF_PAIRS
 
     pattern, n = terms.matrix, terms.matrix.shape[1]
     colours = of_columns(pattern)
     count = int(colours.max(initial=-1)) + 1
-    found = []
+    found, sets = [], sets_in(WORDS_OF_PAIRS)
     with _steered() as is_local:
-        for first in range(0, count, SETS):
-            seeds = np.zeros((n, WORDS), np.uint32)
+        for first in range(0, count, sets):
+            seeds = np.zeros((n, WORDS_OF_PAIRS), np.uint32)
             bits = colours - first
-            [here] = np.nonzero((bits >= 0) & (bits < SETS))
+            [here] = np.nonzero((bits >= 0) & (bits < sets))
             seeds[here, bits[here] // BITS] = np.uint32(1) << (bits[here] % BITS).astype(np.uint32)
             words = kernel((seeds, colours, count), *args)
             found.append(pairs_of_terms(words, pattern.indptr, pattern.indices, colours, first))
