@@ -66,9 +66,8 @@ SYMMETRIC = {
     "banded": banded(30, 3, 3),
     "blocks": blocks(5, 3),
     "arrow": arrow(12),
-    "arrow, backwards": arrow(12)[::-1, ::-1].tocsr(),
-    "wheel": pattern_of(arrow(9).toarray() | np.roll(np.eye(9), 1, 0).astype(bool)
-                        | np.roll(np.eye(9), -1, 0).astype(bool)),
+    "arrow, backwards": pattern_of(arrow(12).toarray()[::-1, ::-1]),
+    "complete but for one": pattern_of(1 - np.eye(9)[::-1]),
     "dense": pattern_of(np.ones((70, 70))),
     "brusselator": brusselator(4),
 }  # fmt: skip

@@ -54,8 +54,8 @@ def orders(by_row: Any, by_column: Any) -> Iterator[np.ndarray]:
     if present.size == 0 or np.dot(lengths, lengths) > _VISITS * by_row.nnz:
         return
     structure = by_row.indptr, by_row.indices, by_column.indptr, by_column.indices
-    yield _peel(degrees, present, *structure)[::-1]
-    yield _peel(np.full_like(degrees, degrees.max()), largest_first[::-1], *structure)
+    yield _peel(degrees, present, *structure)[::-1].copy()  # Numba compiles for strides again
+    yield _peel(np.full_like(degrees, degrees.max()), largest_first[::-1].copy(), *structure)
 
 
 @compiled
