@@ -1,10 +1,12 @@
-"""Sparse matrices whose structure is known, for the tests of all that is sparse."""
+"""Sparse structures that are known, for the tests of all that is sparse."""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
+
+from tests.systems import brusselator_places
 
 
 def pattern_of(dense: ArrayLike) -> sp.csr_array:
@@ -38,13 +40,9 @@ def blocks(count: int, size: int) -> sp.csr_array:
 
 
 def brusselator(n: int) -> sp.csr_array:
-    """Two species on a periodic n x n grid: both of each cell, and the same of its four sides."""
-    number = np.arange(2 * n * n).reshape(n, n, 2)
-    beside = [np.roll(number, shift, axis) for axis in (0, 1) for shift in (1, -1)]
-    columns = np.stack([number, number[:, :, ::-1], *beside], axis=-1)
-    rows = np.broadcast_to(number[..., None], columns.shape)
-    values = np.ones(columns.size, bool)
-    return sp.csr_array((values, (rows.ravel(), columns.ravel())), (number.size, number.size))
+    """The Jacobian of `tests.systems.brusselator` on an n x n grid."""
+    places = brusselator_places(n)
+    return sp.csr_array((np.ones(places[0].size, bool), places), shape=(2 * n * n, 2 * n * n))
 
 
 RECTANGULAR = {
