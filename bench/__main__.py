@@ -28,14 +28,14 @@ def verdict(target: Target, took: Mapping[str, float]) -> str:
     if target.of:
         bound, found = f"{target.at_most:g} x {target.of}", digits(measured)
     else:
-        beyond = f" beyond {target.beyond}" if target.beyond else ""
-        bound, found = duration(target.at_most) + beyond, duration(measured)
+        bound, found = duration(target.at_most), duration(measured)
+    beyond = f" beyond {target.beyond}" if target.beyond else ""
     word = "reached" if measured <= target.at_most else "MISSED"
-    return f"  target: {target.variant} <= {bound}; measured {found}: {word}"
+    return f"  target: {target.variant} <= {bound}{beyond}; measured {found}: {word}"
 
 
 def report(workload: Workload, took: Mapping[str, float]) -> str:
-    """A row for each variant, then the targets."""
+    """A row for each variant, then the targets, then what else there is to say."""
     bases = [next(iter(workload.yardsticks)), CHUNKED]
     bases = [base for base in bases if base in took]
     width = max(map(len, took))
@@ -46,7 +46,9 @@ def report(workload: Workload, took: Mapping[str, float]) -> str:
     for name, seconds in took.items():
         ratios = "".join(f"  {digits(seconds / took[base]):>14}" for base in bases)
         lines.append(f"  {name:{width}}  {duration(seconds):>9}{ratios}")
-    return "\n".join([*lines, *(verdict(target, took) for target in workload.targets), ""])
+    lines += [verdict(target, took) for target in workload.targets]
+    lines += [f"  {workload.remark()}"] if workload.remark else []
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:

@@ -19,20 +19,19 @@ def brusselator(t, y):
     """The right-hand side; `y` is u and v of each cell of an n x n grid on the unit square."""
     n = int(np.sqrt(y.size // 2))
     spread = DIFFUSION * n * n
-    c, dy = y.reshape(n, n, 2), np.empty_like(y)
-    d = dy.reshape(n, n, 2)
+    dy = np.empty_like(y)
     for i in range(n):
-        up = i - 1 if i > 0 else n - 1
-        down = i + 1 if i + 1 < n else 0
+        row, above, below = i * n, (i - 1) % n * n, (i + 1) % n * n
         for j in range(n):
-            left = j - 1 if j > 0 else n - 1
-            right = j + 1 if j + 1 < n else 0
-            u, v = c[i, j, 0], c[i, j, 1]
-            flow_u = c[up, j, 0] + c[down, j, 0] + c[i, left, 0] + c[i, right, 0] - 4.0 * u
-            flow_v = c[up, j, 1] + c[down, j, 1] + c[i, left, 1] + c[i, right, 1] - 4.0 * v
+            here, up, down = 2 * (row + j), 2 * (above + j), 2 * (below + j)
+            left = here - 2 if j > 0 else here + 2 * n - 2
+            right = here + 2 if j + 1 < n else here - 2 * n + 2
+            u, v = y[here], y[here + 1]
+            flow_u = y[up] + y[down] + y[left] + y[right] - 4.0 * u
+            flow_v = y[up + 1] + y[down + 1] + y[left + 1] + y[right + 1] - 4.0 * v
             reaction = u * u * v
-            d[i, j, 0] = B + reaction - (A + 1.0) * u + spread * flow_u
-            d[i, j, 1] = A * u - reaction + spread * flow_v
+            dy[here] = B + reaction - (A + 1.0) * u + spread * flow_u
+            dy[here + 1] = A * u - reaction + spread * flow_v
     return dy
 
 
