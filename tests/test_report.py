@@ -21,7 +21,7 @@ def test_summary():
         ["nonzeros", "12288 (0.586 %)"],
         ["colours", "8"],
         ["sweeps", "2"],
-        ["compression", "128 columns to a colour"],
+        ["compression", "128.0 columns to a colour"],
     ]
     assert "0 (0 %)" in str(Summary(shape=(0, 3), nonzeros=0, colours=0, sweeps=0))
 

@@ -31,7 +31,7 @@ class Summary:
     nonzeros     2998 (0.3 %)
     colours      3
     sweeps       1
-    compression  333 columns to a colour
+    compression  333.3 columns to a colour
     """
 
     shape: tuple[int, int]
@@ -57,7 +57,7 @@ class Summary:
                 f"nonzeros     {self.nonzeros} ({100 * self.density:.3g} %)",
                 f"colours      {self.colours}",
                 f"sweeps       {self.sweeps}",
-                f"compression  {self.compression:.3g} columns to a colour",
+                f"compression  {self.compression:.1f} columns to a colour",
             ]
         )
 
