@@ -39,6 +39,13 @@ def blocks(count: int, size: int) -> sp.csr_array:
     return pattern_of(np.kron(np.eye(count), np.ones((size, size))))
 
 
+def crown(n: int) -> sp.csr_array:
+    """A row for each pair of an even column and an odd one, other than the next."""
+    pairs = [(2 * i, 2 * j + 1) for i in range(n) for j in range(n) if i != j]
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    return sp.csr_array((np.ones(rows.size, bool), (rows, np.ravel(pairs))), (len(pairs), 2 * n))
+
+
 def brusselator(n: int) -> sp.csr_array:
     """The Jacobian of `tests.systems.brusselator` on an n x n grid."""
     places = brusselator_places(n)

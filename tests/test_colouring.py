@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dualgrad.sparse import colouring, orders
-from tests.patterns import RECTANGULAR, SYMMETRIC, arrow, banded, brusselator, pattern_of, row_arrow
+from tests.patterns import (
+    RECTANGULAR,
+    SYMMETRIC,
+    arrow,
+    banded,
+    brusselator,
+    crown,
+    pattern_of,
+    row_arrow,
+)
 
 ALL = {**RECTANGULAR, **SYMMETRIC}
 random_patterns = st.tuples(st.integers(0, 9), st.integers(0, 9)).flatmap(
@@ -61,6 +70,7 @@ class TestColumns:
             ("dense column", row_arrow(50).T.tocsr(), 2),
             ("dense", RECTANGULAR["dense, many"], 150),
             ("brusselator", brusselator(32), 8),
+            ("crown", crown(8), 2),  # eight in the natural order
         ],
     )
     def test_known_counts(self, name, pattern, count):
