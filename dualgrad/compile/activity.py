@@ -207,6 +207,7 @@ class Activity:
         if name not in self.returns:
             self.returns.append(name)
             self._changed = True
+            self._share(self.returns)  # they are of one type: all hold duals, or none
         if self.active_result and is_buffer(self._type(name)):
             self._activate(name)
 

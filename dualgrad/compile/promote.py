@@ -18,9 +18,8 @@ def promoted(ty: types.Type, dual: DualType) -> types.Type:
     if can_carry(ty):
         return over(dual, ty) if depth(ty) < dual.depth else ty
     if isinstance(ty, types.Array):
-        layout = ty.layout if ty.layout in "CF" else "C"
         dtype = promoted(ty.dtype, dual)
-        return ty if dtype == ty.dtype else types.Array(dtype, ty.ndim, layout)
+        return ty if dtype == ty.dtype else types.Array(dtype, ty.ndim, ty.layout)
     if isinstance(ty, types.List):
         dtype = promoted(ty.dtype, dual)
         return ty if dtype == ty.dtype else types.List(dtype)
@@ -100,9 +99,8 @@ def converted(typingctx: Any, x: Any, dual: Any) -> Any:
 
 @intrinsic
 def as_array_of(typingctx: Any, array: Any, dtype: Any) -> Any:
-    """A copy of an array with another type of items, Fortran order kept."""
-    layout = "F" if array.layout == "F" else "C"
-    result = types.Array(dtype.instance_type, array.ndim, layout)
+    """A copy of an array with another type of items, of the same layout."""
+    result = types.Array(dtype.instance_type, array.ndim, array.layout)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _copied(context, builder, array, result, args[0])
@@ -126,10 +124,16 @@ def copy_into(typingctx: Any, target: Any, source: Any) -> Any:
 
 
 def _copied(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
+    """A copy in memory of its own, in C order where the layout is any.
+
+    Its type says any all the same: of such an array some functions return a copy (`ravel`) that of
+    a contiguous one return a view.
+    """
     array = context.make_array(source)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape, source.ndim)
-    copy = arrayobj._empty_nd_impl(context, builder, target, shape)
-    _copy_items(context, builder, source, array, target, copy)
+    in_memory = target.copy(layout="C") if target.layout == "A" else target
+    copy = arrayobj._empty_nd_impl(context, builder, in_memory, shape)
+    _copy_items(context, builder, source, array, in_memory, copy)
     return impl_ret_new_ref(context, builder, target, copy._getvalue())
 
 

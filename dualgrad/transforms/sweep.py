@@ -41,18 +41,16 @@ class Input:
         return f"a{self.k}.size" if self.is_array else "1"
 
     @property
-    def layout(self) -> str:
-        """The layout of its duals: that of the argument, since NumPy sums in memory order."""
-        return "F" if self.type.layout == "F" else "C"
-
-    @property
     def buffer(self) -> types.Type:
-        return types.Array(self.dual, self.type.ndim, self.layout) if self.is_array else self.dual
+        """The type of its duals, in the layout of the argument: NumPy sums in memory order."""
+        if not self.is_array:
+            return self.dual
+        return types.Array(self.dual, self.type.ndim, self.type.layout)
 
     @property
     def place(self) -> str:
         """Where in memory the item is that is the `i`-th in C order."""
-        return f"place(i, a{self.k}.shape)" if self.layout == "F" else "i"
+        return f"place(i, a{self.k}.shape)" if self.type.layout == "F" else "i"
 
 
 @dataclass(frozen=True)
