@@ -5,6 +5,7 @@ from dualgrad.custom.jvp import custom_jvp
 from dualgrad.duals import Dual, DualArray, seed, tangent, value
 from dualgrad.errors import NotDifferentiable
 from dualgrad.sparse.finders import hessian_pattern, jacobian_pattern
+from dualgrad.sparse.api import sparse_hessian, sparse_jacobian
 from dualgrad.transforms.api import (
     derivative,
     grad,
@@ -38,6 +39,8 @@ __all__ = [
     "jacobian_pattern",
     "jvp",
     "seed",
+    "sparse_hessian",
+    "sparse_jacobian",
     "tangent",
     "taylor",
     "value",

@@ -71,7 +71,8 @@ def derivative(
 
 def grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, terms: bool = False,
+    cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Gradient of a function that returns a number.
 
@@ -117,7 +118,9 @@ def grad(
     >>> dg.grad(f)(np.array([1.0, -2.0, 4.0]))
     array([ 1., -2.,  4.])
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, cache, parallel, with_value=False)
+    return _columns(
+        "grad", f, argnums, chunk, out_argnum, cache, parallel, terms=terms, with_value=False
+    )
 
 
 def jacobian(
@@ -191,7 +194,8 @@ def value_and_derivative(
 
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, parallel: bool = False, cache: bool = True,
+    out_argnum: int | None = None, parallel: bool = False, terms: bool = False,
+    cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`grad` with the value from the same sweep: ``(y, gradient)``.
 
@@ -201,7 +205,9 @@ def value_and_grad(
     >>> dg.value_and_grad(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))
     (6.0, array([3., 2.]))
     """
-    return _columns("grad", f, argnums, chunk, out_argnum, cache, parallel, with_value=True)
+    return _columns(
+        "grad", f, argnums, chunk, out_argnum, cache, parallel, terms=terms, with_value=True
+    )
 
 
 def value_and_jacobian(
@@ -265,7 +271,7 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = T
 
 def hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, terms: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """Second derivatives of a function: the Hessian of a number, or of each item of an array.
 
@@ -311,12 +317,12 @@ def hessian(
     array([[ 4.,  2.],
            [ 2., 12.]])
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, with_value=False)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, False, terms)
 
 
 def value_grad_and_hessian(
     f: Callable[..., Any], argnums: Argnums = 0, *, chunk: Chunk = "auto",
-    out_argnum: int | None = None, cache: bool = True,
+    out_argnum: int | None = None, terms: bool = False, cache: bool = True,
 ) -> Transform:  # fmt: skip
     """`hessian` with value and gradient from the same sweeps: ``(y, gradient, hessian)``.
 
@@ -329,7 +335,7 @@ def value_grad_and_hessian(
     (6.0, array([3., 2.]), array([[0., 1.],
            [1., 0.]]))
     """
-    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, with_value=True)
+    return _columns("hessian", f, argnums, chunk, out_argnum, cache, False, True, terms)
 
 
 def hvp(
@@ -518,8 +524,12 @@ def taylor(
 
 def _columns(
     name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, parallel: Any,
-    with_value: bool,
-) -> Transform:  # fmt: skip
+    with_value: bool, terms: bool = False,
+) -> Any:  # fmt: skip
+    if terms:
+        from dualgrad.sparse.terms import of_terms
+
+        return of_terms(name, f, argnums, chunk, out_argnum, cache, parallel, with_value)
     function = _function(f)
     numbers, one = _argnums(argnums, function)
     out = _out_argnum(out_argnum, function)

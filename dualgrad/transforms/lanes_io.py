@@ -38,16 +38,58 @@ def set_seed(typingctx: Any, duals: Any, i: Any, k: Any, number: Any) -> Any:
     dual = duals.dtype
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        array = context.make_array(duals)(context, builder, args[0])
-        base = context.get_data_type(dual.base)
-        floats = builder.bitcast(array.data, base.as_pointer())
-        index = builder.mul(args[1], args[1].type(1 + dual.n))
-        index = builder.add(index, builder.add(args[2], args[2].type(1)))
+        pointer = _lane_pointer(context, builder, duals, *args[:3])
         value = context.cast(builder, args[3], number, dual.base)
-        context.pack_value(builder, dual.base, value, builder.gep(floats, [index]))
+        context.pack_value(builder, dual.base, value, pointer)
         return context.get_dummy_value()
 
     return types.void(duals, types.intp, types.intp, number), codegen
+
+
+@intrinsic
+def put_seeded(typingctx: Any, duals: Any, i: Any, number: Any, k: Any) -> Any:
+    """Set the `i`-th dual, in memory order, of a contiguous array to `number` with lane `k` one.
+
+    Its other lanes are zero; all are if `k` is no lane.
+    """
+    ty = duals.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, i, x, k = args
+        data = context.make_array(duals)(context, builder, array).data
+        value = context.cast(builder, x, number, ty.base)
+        dual = pack(context, builder, ty, value, lanes.zero(context, ty.lanes))
+        context.pack_value(builder, ty, dual, builder.gep(data, [i]))
+        is_lane = builder.icmp_unsigned("<", k, k.type(ty.n))
+        with builder.if_then(is_lane):
+            one = context.cast(
+                builder, context.get_constant(types.float64, 1), types.float64, ty.base
+            )
+            pointer = _lane_pointer(context, builder, duals, array, i, k)
+            context.pack_value(builder, ty.base, one, pointer)
+        return context.get_dummy_value()
+
+    return types.void(duals, types.intp, number, types.intp), codegen
+
+
+@intrinsic
+def lane_at(typingctx: Any, duals: Any, m: Any, k: Any) -> Any:
+    """Lane `k` of the `m`-th dual of a C-contiguous array, read where it is; `k` is not checked."""
+    dual = duals.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _lane_pointer(context, builder, duals, *args)
+        return context.unpack_value(builder, dual.base, pointer)
+
+    return dual.base(duals, types.intp, types.intp), codegen
+
+
+def _lane_pointer(context: Any, builder: Any, ty: Any, array: Any, i: Any, k: Any) -> Any:
+    """A pointer to lane `k` of item `i` of a contiguous array of duals."""
+    data = context.make_array(ty)(context, builder, array).data
+    numbers = builder.bitcast(data, context.get_data_type(ty.dtype.base).as_pointer())
+    index = builder.mul(i, i.type(1 + ty.dtype.n))
+    return builder.gep(numbers, [builder.add(index, builder.add(k, k.type(1)))])
 
 
 def _part(context: Any, builder: Any, ty: Any, array: Any, m: Any, j: Any, i: Any) -> Any:

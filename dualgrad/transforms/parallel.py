@@ -39,7 +39,7 @@ def columns_kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
     result = large.result_of(lambda o, it: _number_or_array(derivatives, large, o, it))
     parameters = [f"a{k}" for k in range(len(large.types))]
     result = f"made[0], {result}" if plan.with_value else result
-    return _driver(plan, n, arg_types, parameters, ranges, result)
+    return driver(plan, n, arg_types, parameters, ranges, result)
 
 
 def _number_or_array(derivatives: str, sweep: Columns, o: Output, it: Input) -> str:
@@ -55,10 +55,10 @@ def points_kernel(plan: VmapPlan, arg_types: Any, n: int | None) -> Any:
     ranges = [*batch.Mapped.of(plan, types_of_f).count(), "all, grain = count, 1"]
     ranges.append("first = min(all, 1)")
     parameters = [f"A{k}" for k in range(len(types_of_f))]
-    return _driver(plan, n, arg_types, parameters, ranges, "made")
+    return driver(plan, n, arg_types, parameters, ranges, "made")
 
 
-def _driver(
+def driver(
     plan: Any, n: int | None, arg_types: Any, parameters: list[str], ranges: list[str], result: str
 ) -> Any:
     """The kernel that gives ranges to threads.
@@ -72,7 +72,7 @@ def _driver(
         part.typingctx, (*arg_types, types.intp, types.intp), {}
     )
     # values of a Jacobian are those of the first sweep: the others write derivatives alone
-    values_apart = isinstance(plan, ColumnsPlan) and plan.with_value
+    values_apart = getattr(plan, "with_value", False)
     place, ty = ("made[1]", made.return_type[1]) if values_apart else ("made", made.return_type)
     arrays = [expression for expression, _ in _leaves(ty, place)]
     arguments = ", ".join([*parameters, *(f"r{k}" for k in range(len(arrays)))])

@@ -81,9 +81,10 @@ NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
         as_array_of, copy_into, place, private, promote, value_of, lanes_io.borrowed,
-        lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.present,
-        lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed, lanes_io.set_seed,
-        lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
+        lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
+        lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
+        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
+        lanes_io.store_lanes, lanes_io.with_tangent,
     )
 }  # fmt: skip
 
@@ -183,11 +184,15 @@ class Sweep:
             getattr(ty, "type", ty) if maybe else ty
             for ty, maybe in zip(items, optional, strict=True)
         ]
-        check_outputs(self.plan.name, items[0] if self.one_output else result, items)
+        self.check(items[0] if self.one_output else result, items)
         return [
             Output(i, ty, self.dual.depth, maybe)
             for i, (ty, maybe) in enumerate(zip(items, optional, strict=True))
         ]
+
+    def check(self, result: types.Type, items: list[types.Type]) -> None:
+        """Refuse a kind of result that the transform is not for."""
+        check_outputs(self.plan.name, result, items)
 
     def plain(self, dual: Any) -> Any:
         """A dual type without the levels that the sweep has added."""

@@ -31,7 +31,8 @@ class Transform(DerivedDispatcher):
         self.plan, self.chunk, self.signature, self.cache = plan, chunk, signature, cache
         # Duals have no Python wrapper, so a kernel that is called with them can have none either.
         wrapped = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if inner else {}
-        options = {"nopython": True, "nogil": True, "parallel": plan.parallel, **wrapped}
+        nogil = getattr(plan, "nogil", True)
+        options = {"nopython": True, "nogil": nogil, "parallel": plan.parallel, **wrapped}
         super().__init__(_stub(plan, signature), {}, options)
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None

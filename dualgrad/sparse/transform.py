@@ -1,0 +1,365 @@
+"""The object that a sparse transform is: it knows patterns, and calls kernels with them.
+
+The kernels are transforms like any other, of more arguments. What is done here at each call does
+not grow with the problem, but for the comparison of arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import ir, types
+
+from dualgrad.compile.frontend import derived, jitted
+from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
+from dualgrad.sparse.structure import ByRows, Structure, canonical, lanes
+from dualgrad.transforms.api import _with_out
+from dualgrad.transforms.transform import Transform, transform
+
+#: How many patterns are kept, for as many shapes of the argument.
+KEPT = 8
+#: What a kernel is given when nothing is compared.
+_NO_PROBE, _NO_ERROR = np.empty(0), np.empty((2, 0))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A pattern, and for what it is known to be right."""
+
+    structure: Structure
+    is_local: bool = False  # it may be another one where comparisons come out otherwise
+    others: Any = None  # the bits of the other arguments; None if it was not compared yet
+
+
+class Sparse:
+    """A sparse derivative of one function."""
+
+    def __init__(
+        self, plan: CompressedPlan, chunk: int | None, given: Any, verify: bool | None, cache: bool
+    ) -> None:
+        self.plan, self.chunk, self.given = plan, chunk, given
+        self.verify, self.cache = verify, cache
+        self._known: dict[Any, Known] = {}  # by shape and dtype of the argument
+        self._kernels: dict[Any, Transform] = {}
+        self._last: Known | None = None  # that of the last call
+        own = inspect.signature(plan.function.py_func).parameters
+        self.__signature__ = _with_out([own[name] for name in plan.params], plan.name)
+        self.__name__, self.__doc__ = plan.name, plan.function.__doc__
+
+    def __repr__(self) -> str:
+        return f"{self.plan.name}({self.plan.function.__name__})"
+
+    def __call__(self, *args: Any, **kws: Any) -> Any:
+        """The derivative at a point."""
+        return self._evaluate(*self._bound(args, kws))
+
+    def cfunc(self, *_: Any, **__: Any) -> Any:
+        """Nothing: a C function cannot return a sparse matrix."""
+        raise TypeError(
+            f"dg.{self.plan.name} has no cfunc: C has no sparse matrices; write a function for "
+            "numba.cfunc that calls it"
+        )
+
+    def pattern(self, *args: Any, **kws: Any) -> Any:
+        """The entries that can be nonzero, as a boolean `csr_array`."""
+        structure = self._at(self._bound(args, kws)[0]).structure
+        return structure.with_data(np.ones(structure.matrix.nnz, bool))
+
+    def colors(self, *args: Any, **kws: Any) -> np.ndarray:
+        """The colour of each column, -1 for an empty one."""
+        return self._at(self._bound(args, kws)[0]).structure.colours.copy()
+
+    def summary(self, *args: Any, **kws: Any) -> Any:
+        """Shape, nonzeros, colours and sweeps: what the derivative costs."""
+        from dualgrad.sparse.report import Summary
+
+        structure = self._at(self._bound(args, kws)[0]).structure
+        shape, nonzeros = structure.matrix.shape, structure.matrix.nnz
+        return Summary(shape, nonzeros, structure.count, self._sweeps(structure))
+
+    def spy(self, *args: Any, ax: Any = None, **kws: Any) -> Any:
+        """A picture of the pattern, with columns by their colours (needs matplotlib)."""
+        from dualgrad.sparse.report import spy
+
+        structure = self._at(self._bound(args, kws)[0]).structure
+        return spy(structure.matrix, structure.colours, ax)
+
+    # ---------------------------------------------------------------------------- the call
+
+    def _bound(self, args: tuple[Any, ...], kws: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+        """The arguments of `f` in order, and `out`."""
+        out = kws.pop("out", None)
+        if not kws and len(args) == len(self.plan.params):
+            return args, out
+        bound = self.__signature__.bind(*args, **kws, out=out)
+        bound.apply_defaults()
+        *given, out = bound.arguments.values()
+        return tuple(given), out
+
+    def _evaluate(self, args: tuple[Any, ...], out: Any) -> Any:
+        known = self._at(args)
+        others = None
+        compare = self.verify
+        if compare is None:
+            others = _others(self.plan, args)
+            compare = known.is_local or known.others != others
+        try:
+            data, wrong = self._run(known.structure, args, out, compare)
+        except WrongPattern:
+            if self.given is not None:
+                raise
+            wrong = True
+        if wrong is False:
+            if self.given is not None and others is not None and known.others is None:
+                self._keep(args, replace(known, others=others))
+            return self._result(known.structure, data, out)
+        if self.given is not None:
+            self._confirm(known.structure, args, wrong)
+            return self._result(known.structure, data, out)
+        known = self._keep(args, self._detected(args))
+        data, _ = self._run(known.structure, args, out, False)
+        return self._result(known.structure, data, out)
+
+    def _run(
+        self, structure: Structure, args: tuple[Any, ...], out: Any, compare: bool
+    ) -> tuple[Any, Any]:
+        """The entries, and those rows in which they are wrong; False if there are none."""
+        colours, count, arrays = structure.colours, structure.count, structure.arrays
+        kernel = self._kernel(self._lanes(structure), compare)
+        data = self._buffer(structure, out)
+        if not compare:
+            return kernel(*args, colours, count, *arrays, _NO_PROBE, _NO_ERROR, data), False
+        error = np.zeros(structure.compared)
+        probe = structure.direction
+        result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
+        wrong = _wrong_rows(error, args[self.plan.argnum], result)
+        return result, wrong if wrong.size else False
+
+    def _kernel(self, n: int, compare: bool) -> Transform:
+        """The kernel of so many lanes. Threads do not compare."""
+        if (n, compare) not in self._kernels:
+            plan = replace(self.plan, parallel=self.plan.parallel and not compare)
+            names = [*(f"a{k}" for k in range(len(plan.params))), *plan.structure]
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            parameters = [inspect.Parameter(name, kind) for name in names]
+            out = inspect.Parameter("out", kind, default=None)
+            signature = inspect.Signature([*parameters, out])
+            self._kernels[n, compare] = transform(plan, n, signature, self.cache)
+        return self._kernels[n, compare]
+
+    def _lanes(self, structure: Structure) -> int:
+        return lanes(structure.count) if self.chunk is None else self.chunk
+
+    def _sweeps(self, structure: Structure) -> int:
+        return -(-structure.count // self._lanes(structure))
+
+    def _buffer(self, structure: Structure, out: Any) -> Any:
+        """The array that the kernel writes to, None for a new one."""
+        if out is None:
+            return None
+        if not hasattr(out, "indptr") or not structure.is_of(out):
+            raise ValueError(
+                f"dg.{self.plan.name}: out must be a csr_array with the pattern of the result"
+            )
+        return out.data
+
+    def _result(self, structure: Structure, data: Any, out: Any) -> Any:
+        return structure.with_data(data) if out is None else out
+
+    # ---------------------------------------------------------------------------- patterns
+
+    def _at(self, args: tuple[Any, ...]) -> Known:
+        """The pattern for an argument of this shape."""
+        x = args[self.plan.argnum]
+        if not isinstance(x, np.ndarray) or x.ndim != 1:
+            raise TypeError(
+                f"dg.{self.plan.name}: argument {self.plan.params[self.plan.argnum]!r} must be an "
+                f"array of one dimension, and is {type(x).__name__} of shape {np.shape(x)}"
+            )
+        known = self._known.get((x.shape, x.dtype))
+        self._last = known = known or self._keep(args, self._detected(args))
+        return known
+
+    def _keep(self, args: tuple[Any, ...], known: Known) -> Known:
+        x = args[self.plan.argnum]
+        self._known = {**self._known, (x.shape, x.dtype): known}
+        if len(self._known) > KEPT:
+            self._known = dict([*self._known.items()][1:])
+        self._last = known
+        return known
+
+    def _detected(self, args: tuple[Any, ...]) -> Known:
+        if self.given is None:
+            return Known(*self._detect(args), _others(self.plan, args))
+        if isinstance(self.given, str):
+            full = canonical(np.ones(self._shape(args), bool))
+            return Known(self._of(full), False, _others(self.plan, args))
+        return Known(self._of(self.given))
+
+    def _detect(self, args: tuple[Any, ...]) -> tuple[Structure, bool]:
+        """The structure at a point, and whether it is local."""
+        from dualgrad.sparse import patterns
+
+        plan = self.plan
+        self._check(result_type(plan, [numba.typeof(arg) for arg in args]))
+        found = patterns.jacobian(plan.function, args, plan.argnum, plan.out_argnum)
+        return self._of(canonical(found.matrix)), found.is_local
+
+    def _check(self, result: types.Type) -> None:
+        """Refuse a result of `f` that the transform is not for."""
+        from dualgrad.sparse.columns import check_vector
+
+        check_vector(self.plan, result)
+
+    def _of(self, matrix: Any) -> Structure:
+        return ByRows.of(matrix)
+
+    def _shape(self, args: tuple[Any, ...]) -> tuple[int, int]:
+        """The shape of the result."""
+        return np.size(self._value(args)), args[self.plan.argnum].size
+
+    def _value(self, args: tuple[Any, ...]) -> Any:
+        """The result of `f`, or the array that takes it."""
+        if self.plan.out_argnum is not None:
+            return args[self.plan.out_argnum]
+        return self.plan.function(*(it.copy() if isinstance(it, np.ndarray) else it for it in args))
+
+    def _confirm(self, structure: Structure, args: tuple[Any, ...], rows: Any) -> None:
+        """Refuse a pattern that was given and is wrong in these rows, beyond rounding."""
+        found, given = self._detect(args)[0].matrix, structure.matrix
+        for row in rows:
+            here, there = (
+                set(it.indices[it.indptr[row] : it.indptr[row + 1]].tolist())
+                for it in (found, given)
+            )
+            if here - there:
+                raise ValueError(
+                    f"dg.{self.plan.name}: the given pattern misses a nonzero in row {row}, "
+                    f"column {min(here - there)}"
+                )
+
+    # ------------------------------------------------------------------------ compiled code
+
+    @property
+    def _numba_type_(self) -> types.Type:
+        """What it is in compiled code: a function that returns the data of the present pattern."""
+        known = self._last
+        if known is None and self.given is not None and not isinstance(self.given, str):
+            known = self._last = Known(self._of(self.given))
+        if known is None:
+            raise TypeError(
+                f"{self!r}: compiled code needs its pattern, which is known after the first call "
+                "from Python, or if it is given by pattern="
+            )
+        return types.Dispatcher(self._native(known.structure))
+
+    def _native(self, structure: Structure) -> Any:
+        """The derivative for one pattern as an `@njit` function."""
+        if self not in structure.calls:
+            name, params = self.plan.name, self.__signature__.parameters
+            tail = "_" * max(map(len, params))  # longer than the name of any parameter
+            *globals_, _, _ = (f"{key}{tail}" for key in self.plan.structure)
+            further = structure.colours, structure.count, *structure.arrays
+            names: dict[str, Any] = dict(zip(globals_, further, strict=True))
+            names[f"empty{tail}"] = np.empty
+            names[f"kernel{tail}"] = self._kernel(self._lanes(structure), False)
+            names["defaults"] = {key: it.default for key, it in params.items()}
+            declared = ", ".join(
+                key if it.default is it.empty else f"{key}=defaults[{key!r}]"
+                for key, it in params.items()
+            )
+            nothing = f"empty{tail}(0), empty{tail}((2, 0))"
+            arguments = ", ".join([*self.plan.params, *globals_, nothing, "out"])
+            exec(f"def {name}({declared}):\n    return kernel{tail}({arguments})", names)
+            structure.calls[self] = jitted(names[name], nogil=True)
+        return structure.calls[self]
+
+    # --------------------------------------------------------------------- one for each plan
+
+    def __copy__(self) -> Sparse:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Sparse:
+        return self
+
+    def __reduce__(self) -> Any:
+        given = self.given
+        if given is not None and not isinstance(given, str):
+            given = given.shape, given.indptr, given.indices
+        return _rebuilt, (type(self), self.plan, self.chunk, given, self.verify, self.cache)
+
+
+def sparse(
+    kind: type[Sparse], plan: CompressedPlan, chunk: int | None, given: Any, verify: bool | None,
+    cache: bool,
+) -> Sparse:  # fmt: skip
+    """The sparse transform of a plan: one and the same whenever it is asked for."""
+    bits = given
+    if given is not None and not isinstance(given, str):
+        bits = given.shape, given.indptr.tobytes(), given.indices.tobytes()
+    known = derived(plan.function, "sparse")
+    key = plan, chunk, bits, verify, cache
+    if key not in known:
+        known[key] = kind(plan, chunk, given, verify, cache)
+    found: Sparse = known[key]
+    return found
+
+
+def _rebuilt(
+    kind: type[Sparse], plan: Any, chunk: Any, given: Any, verify: Any, cache: Any
+) -> Sparse:
+    if isinstance(given, tuple):
+        from scipy.sparse import csr_array
+
+        shape, indptr, indices = given
+        given = canonical(csr_array((np.ones(len(indices), bool), indices, indptr), shape=shape))
+    return sparse(kind, plan, chunk, given, verify, cache)
+
+
+def result_type(plan: CompressedPlan, arg_types: list[types.Type]) -> types.Type:
+    """What `f` returns, or the array that it writes to."""
+    from dualgrad.compile.frontend import typed
+
+    if plan.out_argnum is not None:
+        return arg_types[plan.out_argnum]
+    function = plan.function
+    if hasattr(function, "for_duals"):  # a transform, which has no code of its own
+        given = tuple(ty for ty in arg_types if not isinstance(ty, types.Omitted))
+        return types.Dispatcher(function).get_call_type(function.typingctx, given, {}).return_type
+    code = typed(function, tuple(arg_types))
+    returns = (it for block in code.func_ir.blocks.values() for it in block.find_insts(ir.Return))
+    return types.unliteral(code.typemap[next(returns).value.name])
+
+
+def _wrong_rows(error: np.ndarray, x: Any, result: Any) -> np.ndarray:
+    """The rows whose entries do not explain the products with v, beyond rounding."""
+    missing, size = np.abs(error[::2]), error[1::2]
+    dtypes = x.dtype, (result[-1] if isinstance(result, tuple) else result).dtype
+    eps = max(np.finfo(it).eps for it in dtypes if it.kind == "f")
+    # what is not finite is wrong where no entry says so
+    wrong = (missing > eps**0.75 * size) | (np.isnan(missing) & np.isfinite(size))
+    return np.flatnonzero(wrong.any(axis=0))
+
+
+def _others(plan: CompressedPlan, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments other than that to differentiate by, as something to compare."""
+    return tuple(_bits(arg) for k, arg in enumerate(args) if k != plan.argnum)
+
+
+def _bits(arg: Any) -> Any:
+    """Something equal for arguments of one type, shape and content."""
+    if isinstance(arg, np.ndarray):
+        return arg.dtype, arg.shape, arg.tobytes()
+    if isinstance(arg, float):
+        return type(arg), arg.hex()
+    if isinstance(arg, (complex, np.generic)):
+        return type(arg), np.asarray(arg).tobytes()
+    if isinstance(arg, tuple):
+        return type(arg), tuple(map(_bits, arg))
+    if isinstance(arg, (int, str, type(None))) or callable(arg):
+        return type(arg), arg
+    return object()  # it may change: equal to nothing
