@@ -186,6 +186,7 @@ def _columns_coloured(matrix: Any) -> np.ndarray:
     return _fixed(colouring.of_columns(matrix).astype(np.int32))
 
 
+@functools.cache
 def lanes(count: int) -> int:
     """The lanes of a sweep for so many colours."""
     sweeps = max(1, -(-count // LANES[-1]))
