@@ -4,8 +4,8 @@ from dualgrad.compile.cache import cache_dir, clear_cache
 from dualgrad.custom.jvp import custom_jvp
 from dualgrad.duals import Dual, DualArray, seed, tangent, value
 from dualgrad.errors import NotDifferentiable
-from dualgrad.sparse.finders import hessian_pattern, jacobian_pattern
 from dualgrad.sparse.api import sparse_hessian, sparse_jacobian
+from dualgrad.sparse.finders import hessian_pattern, jacobian_pattern
 from dualgrad.transforms.api import (
     derivative,
     grad,

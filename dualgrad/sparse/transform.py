@@ -12,9 +12,10 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import ir, types
+from numba.core import config, ir, types
 
 from dualgrad.compile.frontend import derived, jitted
+from dualgrad.errors import NotDifferentiable
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
 from dualgrad.sparse.structure import ByRows, Structure, canonical, lanes
 from dualgrad.transforms.api import _with_out
@@ -193,6 +194,8 @@ class Sparse:
         return known
 
     def _detected(self, args: tuple[Any, ...]) -> Known:
+        if config.DISABLE_JIT:
+            raise NotDifferentiable(f"dg.{self.plan.name} needs Numba's compiler")
         if self.given is None:
             return Known(*self._detect(args), _others(self.plan, args))
         if isinstance(self.given, str):

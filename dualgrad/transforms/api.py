@@ -79,7 +79,8 @@ def grad(
     Parameters
     ----------
     f : callable
-        A Python or `@njit` function; its result is a number.
+        A Python or `@njit` function; its result is a number, or with `terms` an array of one
+        dimension.
     argnums : int or tuple of int
         Which argument to differentiate by; a tuple gives a tuple of gradients.
     chunk : int or "auto"
@@ -88,6 +89,10 @@ def grad(
         The argument that `f` writes its result to, if it returns None.
     parallel : bool
         Whether chunks are spread over Numba's threads.
+    terms : bool
+        Whether `f` returns the terms of a sum, whose gradient is meant. Where each term depends on
+        few inputs the number of sweeps does not grow with `x.size`. `x` is an array of one
+        dimension.
     cache : bool
         Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
@@ -103,12 +108,18 @@ def grad(
         At the call, if `f` has a construct without a derivative rule.
     TypeError, ValueError
         For `argnums` that `f` does not have, a chunk below one, a result that is no number, an
-        `out` of another shape or dtype.
+        `out` of another shape or dtype; with `terms` a tuple of `argnums`, and an `x` or a result
+        that is no array of one dimension.
 
     Notes
     -----
     Forward mode on dual numbers, several tangents at a time: Revels, Lubin and Papamarkou,
     *Forward-Mode Automatic Differentiation in Julia*, arXiv:1607.07892.
+
+    With `terms`, the sparse Jacobian of the terms is computed as by `sparse_jacobian`, which says
+    when its pattern is found again, and its rows are added up; the value is the sum of the terms.
+    Both are that of ``np.sum(f(x))`` up to rounding. From compiled code the transform calls Python,
+    which keeps the patterns; it cannot be differentiated itself, and has no `cfunc`.
 
     Examples
     --------
@@ -116,6 +127,8 @@ def grad(
     >>> def f(x):
     ...     return np.sum(x**2) / 2
     >>> dg.grad(f)(np.array([1.0, -2.0, 4.0]))
+    array([ 1., -2.,  4.])
+    >>> dg.grad(lambda x: x**2 / 2, terms=True)(np.array([1.0, -2.0, 4.0]))
     array([ 1., -2.,  4.])
     """
     return _columns(
@@ -283,9 +296,12 @@ def hessian(
         Which argument to differentiate by; for a tuple the result is a tuple of tuples, of the
         derivatives by each pair of arguments.
     chunk : int or "auto"
-        How many rows one sweep computes.
+        How many rows one sweep computes; with `terms`, of how many colours.
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None.
+    terms : bool
+        Whether `f` returns the terms of a sum, whose Hessian is meant: see `grad`. The result is
+        dense; `sparse_hessian` returns a sparse matrix.
     cache : bool
         Whether compiled code is kept on disk for the next process (see `cache_dir`).
 
@@ -343,7 +359,10 @@ def hvp(
 ) -> Transform:
     """Product of the Hessian of a function that returns a number with a vector.
 
-    It costs about two gradients, whatever the number of inputs; the Hessian is not formed.
+    It costs about two gradients, whatever the number of inputs; the Hessian is not formed. Like a
+    gradient it takes a sweep for each `chunk` items of the result. Of a large sum of small terms,
+    whose Hessian is sparse, `sparse_hessian` with ``terms=True`` and its product with the vector
+    take less: their sweeps do not grow in number.
 
     Parameters
     ----------
