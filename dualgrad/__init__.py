@@ -1,5 +1,14 @@
 """Exact derivatives of ordinary Numba and NumPy code, at native speed."""
 
+from dualgrad.check.api import (
+    check_derivative,
+    check_grad,
+    check_hessian,
+    check_jacobian,
+    check_jvp,
+    check_vjp,
+)
+from dualgrad.check.report import CheckReport, DerivativeMismatch
 from dualgrad.compile.cache import cache_dir, clear_cache
 from dualgrad.custom.jvp import custom_jvp
 from dualgrad.duals import Dual, DualArray, seed, tangent, value
@@ -24,10 +33,18 @@ from dualgrad.transforms.api import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckReport",
+    "DerivativeMismatch",
     "Dual",
     "DualArray",
     "NotDifferentiable",
     "cache_dir",
+    "check_derivative",
+    "check_grad",
+    "check_hessian",
+    "check_jacobian",
+    "check_jvp",
+    "check_vjp",
     "clear_cache",
     "custom_jvp",
     "derivative",

@@ -1,0 +1,1 @@
+"""Checks of derivatives that were written elsewhere."""

@@ -1,0 +1,132 @@
+"""The derivative under test: a function or a value; dense, sparse or an operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dualgrad.check.problem import Problem, copied
+from dualgrad.check.report import Remark
+
+
+def is_operator(value: Any) -> bool:
+    """Whether it is a linear operator, as SciPy and PyLops have them."""
+    return hasattr(value, "matmat") and not hasattr(value, "toarray")
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether it is one of SciPy's sparse arrays or matrices."""
+    return hasattr(value, "toarray")
+
+
+def readings(given: Any, x: Any, args: tuple[Any, ...]) -> tuple[list[Any], list[Remark]]:
+    """The derivative, twice where it is a function, and what the calls showed."""
+    if not callable(given) or is_operator(given):
+        return [_numbers(given)], []
+    remarks = []
+    values = []
+    for _ in range(2):
+        own = [copied(it) for it in (x, *args)]
+        values.append(copied(_numbers(given(*own))))  # it may return one buffer each time
+    for k, (before, after) in enumerate(zip((x, *args), own, strict=True)):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=True):
+            remarks.append(
+                Remark("mutation", f"the derivative writes to its argument {k}", fails=True)
+            )
+    if not _equal(*values):
+        remarks.append(
+            Remark("nondeterministic", "two calls at the same point return different results")
+        )
+        return values, remarks
+    return values[:1], remarks
+
+
+def dense(value: Any, problem: Problem) -> tuple[list[np.ndarray], list[Remark]]:
+    """All that a value says of each entry, in the shape of the derivative if it can be.
+
+    An operator says it twice, by its products and by those of its adjoint.
+    """
+    if is_operator(value):
+        identity = np.eye(value.shape[1], dtype=np.asarray(problem.x).dtype)
+        parts = [np.asarray(value.matmat(identity))]
+        adjoint = _adjoint(value)
+        if adjoint is not None:
+            parts.append(adjoint)
+            size = np.max(np.abs(parts[0]), initial=0.0)
+            if not np.allclose(
+                parts[0], adjoint, rtol=np.sqrt(problem.eps), atol=problem.eps * size
+            ):
+                remark = Remark("adjoint", "rmatvec is not the adjoint of matvec", fails=True)
+                return [in_shape(part, problem.shape)[0] for part in parts], [remark]
+        arrays = parts[:1]
+    else:
+        arrays = [value.toarray() if is_sparse(value) else value]
+    if is_operator(value) or is_sparse(value):  # which have two axes, whatever f has
+        rows = problem.y.size
+        if arrays[0].shape == (rows, int(np.prod(problem.shape)) // max(rows, 1)):
+            arrays = [arrays[0].reshape(problem.shape)]
+    array, remarks = in_shape(arrays[0], problem.shape)
+    return [array], remarks
+
+
+def _numbers(value: Any) -> Any:
+    """The value as an array, unless it is sparse or an operator."""
+    if is_operator(value) or is_sparse(value):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            "dg.check: the derivative must be numbers, or a function that returns them, not "
+            f"{type(value).__name__}"
+        )
+    return array
+
+
+def _adjoint(operator: Any) -> np.ndarray | None:
+    """The matrix by products with the adjoint; None if the operator has none."""
+    try:
+        return np.asarray(operator.rmatmat(np.eye(operator.shape[0]))).conj().T
+    except (AttributeError, NotImplementedError, TypeError):  # SciPy calls a None
+        return None
+
+
+def in_shape(array: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, list[Remark]]:
+    """The array as one of that shape, and a remark unless it was.
+
+    What does not even have as many entries, or has them in another order, stays as it is.
+    """
+    if array.shape == shape:
+        return array, []
+    remark = Remark("shape", f"{array.shape}, and {shape} is expected", fails=True)
+    without_ones = tuple(n for n in array.shape if n != 1)
+    if without_ones == tuple(n for n in shape if n != 1):
+        return array.reshape(shape), [remark]
+    return array, [remark]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if is_operator(a):
+        return True
+    if is_sparse(a):
+        a, b = a.toarray(), b.toarray()
+    return np.array_equal(a, b, equal_nan=True)
+
+
+def outside(value: Any, pattern: Any) -> list[Remark]:
+    """What is stored outside of a declared sparsity pattern."""
+    allowed = np.asarray(pattern.toarray() if is_sparse(pattern) else pattern) != 0
+    if is_operator(value):
+        value = value.matmat(np.eye(value.shape[1]))
+    if is_sparse(value):
+        rows, columns = (np.asarray(it) for it in value.tocoo().coords)
+    else:
+        rows, columns = np.nonzero(np.atleast_2d(np.asarray(value)))
+    stray = [
+        (int(i), int(j)) for i, j in zip(rows, columns, strict=True)
+        if i >= allowed.shape[0] or j >= allowed.shape[1] or not allowed[i, j]
+    ]  # fmt: skip
+    if not stray:
+        return []
+    words = ", ".join(map(str, stray[:3])) + (", ..." if len(stray) > 3 else "")
+    return [Remark("pattern", f"{len(stray)} entries outside the declared pattern: {words}")]
