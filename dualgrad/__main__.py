@@ -106,22 +106,29 @@ def add_point(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--argnums", metavar="N", default="0", help="counted from 0; or 0,2")
 
 
-def differentiate(options: argparse.Namespace) -> None:
-    """Print the derivative that `options.command` names."""
+def read_call(options: argparse.Namespace) -> tuple[Callable[..., Any], list[Any]]:
+    """The function and its arguments."""
     function = read_function(options.function)
     args = [read_number(text) for text in options.at]
-    argnums = read_argnums(options.argnums)
     try:
         inspect.signature(function).bind(*args)
     except TypeError as error:
         hint = "give --at once for each argument"
         raise Failure(f"{options.function}, {len(args)} times --at: {error}; {hint}") from error
+    return function, args
+
+
+def differentiate(options: argparse.Namespace) -> int:
+    """Print the derivative that `options.command` names."""
+    function, args = read_call(options)
+    argnums = read_argnums(options.argnums)
     for i in np.atleast_1d(argnums):
         if -len(args) <= i < len(args) and np.asarray(args[i]).dtype.kind in "biu":
             args[i] = np.asarray(args[i], float) if np.ndim(args[i]) else float(args[i])
     result = getattr(dg, options.command)(function, argnums=argnums)(*args)
     for part in result if isinstance(result, tuple) else (result,):
         print(show(part))
+    return 0
 
 
 def show(result: Any) -> str:
@@ -137,18 +144,41 @@ def show(result: Any) -> str:
     )
 
 
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """What `check` is told."""
+    from dualgrad.check.command import add_options
+
+    parser.add_argument("function", metavar="FILE.py:FUNCTION", help="of any kind")
+    parser.add_argument("derivative", metavar="FILE.py:DERIVATIVE", help="of the same arguments")
+    parser.add_argument("--at", metavar="X", action="append", required=True, help=POINT_HELP)
+    add_options(parser)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check the derivative of a function."""
+    from dualgrad.check.command import run
+
+    if options.kind in ("jvp", "vjp"):  # the second --at is the vector
+        function = read_function(options.function)
+        args = [read_number(text) for text in options.at]
+    else:
+        function, args = read_call(options)
+    return run(function, read_function(options.derivative), args, options)
+
+
 class Command(NamedTuple):
     """A subcommand: what it does in a line, what it is told, and how it is done."""
 
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], int]  # the exit status
 
 
 COMMANDS = {
     "derivative": Command("of a function of one number", add_point, differentiate),
     "grad": Command("the gradient of a function that returns one number", add_point, differentiate),
     "jacobian": Command("of a function that returns an array", add_point, differentiate),
+    "check": Command("whether a derivative is right: 0 if so, 1 if not", add_check, check),
 }
 
 # --------------------------------------------------------------------------------- the program
@@ -186,7 +216,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 2 where something is wrong with the input."""
+    """Run the command line.
+
+    The exit status is 2 where something is wrong with the input, and 1 for a derivative that is.
+    """
     options = parser().parse_args(join_negative(sys.argv[1:] if argv is None else argv))
     if options.command is None:
         from dualgrad import demo  # it compiles functions, which no other command needs
@@ -195,12 +228,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(section, flush=True)
         return 0
     try:
-        COMMANDS[options.command].run(options)
+        return COMMANDS[options.command].run(options)
     except Exception as error:
         message = str(error) if isinstance(error, Failure) else describe(error)
         print(f"dualgrad: {message}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

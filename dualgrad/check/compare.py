@@ -44,7 +44,8 @@ def compare(
     allowed = (np.sqrt(eps) if rtol is None else rtol) * finite + 8 * eps * np.minimum(1.0, row)
     difference = np.abs(_minus(given, want))
     bad = ~(difference <= allowed + error) & ~np.isnan(error)
-    undecided = ~bad & (difference > 0) & ~(error <= 0.1 * np.maximum(row, size))
+    vague = (difference > 0) & ~(error <= 0.1 * np.maximum(row, size))
+    undecided = ~bad & (vague | np.isnan(want))
     with np.errstate(all="ignore"):
         excess = np.nan_to_num(difference / (allowed + error))
     return Comparison(score(given, want), excess, bad, undecided)
