@@ -393,8 +393,7 @@ def test_large_functions_are_checked_along_directions():
 def test_the_report_is_a_short_table():
     report = dg.check_jacobian(model, spoilt(d_model, (2, 1), 1.1), X, raises=False)
     assert str(report).splitlines() == [
-        f"jacobian: WRONG in 1 of 9 entries (reference: dual, error about "
-        f"{report.error_estimate:.0e})",
+        "jacobian: WRONG in 1 of 9 entries (reference: dual, error below 1e-14)",
         "   index    given  reference    score",
         "  (2, 1)  8.12796    7.38906  4.8e-02",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,20 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["callbacks", "dask", "scipy"])
+NAMES = [
+    "callbacks", "checking", "checking_c", "checking_jax", "checking_scipy", "checking_torch",
+    "dask", "scipy",
+]  # fmt: skip
+#: modules that need not be there
+NEEDS = {"dask": "dask.array", "checking_jax": "jax", "checking_torch": "torch"}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if name == "dask":
-        pytest.importorskip("dask.array")
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    if name == "checking_c" and not shutil.which("cc"):
+        pytest.skip("there is no C compiler")
     text = (DOCS / f"{name}.md").read_text()
     blocks = re.findall(r"^```(python|text)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert blocks

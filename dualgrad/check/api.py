@@ -66,7 +66,7 @@ def check_derivative(
     --------
     >>> import dualgrad as dg
     >>> print(dg.check_derivative(lambda x: x**3, lambda x: 3 * x**2, 2.0))
-    derivative: right (reference: dual, error about ...)
+    derivative: right (reference: dual, error below ...)
       index    given  reference    score
          ()       12         12  0.0e+00
     """
@@ -115,7 +115,7 @@ def check_grad(
     >>> def f(x):
     ...     return np.sum(x**2) / 2
     >>> print(dg.check_grad(f, lambda x: -x, np.array([1.0, 2.0]), raises=False))
-    grad: WRONG in 2 of 2 entries (reference: dual, error about ...)
+    grad: WRONG in 2 of 2 entries (reference: dual, error below ...)
       index  given  reference    score
        (1,)     -2          2  1.0e+00
        (0,)     -1          1  1.0e+00

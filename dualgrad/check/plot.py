@@ -48,13 +48,10 @@ def _differences(report: CheckReport, axes: Any) -> None:
     entry, near = report.worst, report.difference
     with np.errstate(all="ignore"):
         errors = [abs(near(entry.index, step) - entry.reference) for step in STEPS]
-    axes.loglog(STEPS, errors, ".-", label="central difference")
     claim = abs(entry.given - entry.reference)
-    axes.axhline(
-        max(claim, np.finfo(float).tiny) if claim else np.nanmin(errors),
-        color="C3", linestyle="--",
-        label="the given value" if claim else "the given value: no distance at all",
-    )  # fmt: skip
+    least = 1e-17 * max(1.0, abs(entry.reference))  # where zero is drawn
+    axes.loglog(STEPS, np.maximum(errors, least), ".-", label="central difference")
+    axes.axhline(max(claim, least), color="C3", linestyle="--", label="the given value")
     axes.set(xlabel="step, relative to the point", ylabel="distance from the reference")
     axes.set_title(f"entry {entry.index}")
     axes.legend()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -86,7 +87,8 @@ class CheckReport:
         else:
             verdict = "WRONG"
         head = f"{self.name}: {verdict} (reference: {self.method}"
-        lines = [f"{head}, error about {self.error_estimate:.0e})"]
+        digits = math.ceil(math.log10(max(self.error_estimate, 1e-16)))
+        lines = [f"{head}, error below 1e{digits:+03d})"]
         entries = self.bad[:SHOWN] or ([self.worst] if self.worst else [])
         if entries:
             lines += _table(entries)
