@@ -27,12 +27,14 @@ def score(given: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def compare(
-    given: np.ndarray, reference: Reference, eps: float, y_ndim: int, rtol: float | None
-) -> Comparison:
+    given: np.ndarray, reference: Reference, eps: float, y_ndim: int, rtol: float | None,
+    typical: np.ndarray | float = 0.0,
+) -> Comparison:  # fmt: skip
     """An entry is wrong where neither the reference's error nor rounding explains it.
 
     Rounding may take the second half of the digits, and in absolute terms a few units of the
-    largest entry of the same output.
+    largest entry of the same output. What cannot be told is told from the largest entry, too, and
+    from what is `typical` of an entry.
     """
     want, error = reference.values, 8 * reference.error
     if reference.method == "finite-difference":
@@ -44,7 +46,8 @@ def compare(
     allowed = (np.sqrt(eps) if rtol is None else rtol) * finite + 8 * eps * np.minimum(1.0, row)
     difference = np.abs(_minus(given, want))
     bad = ~(difference <= allowed + error) & ~np.isnan(error)
-    vague = (difference > 0) & ~(error <= 0.1 * np.maximum(row, size))
+    enough = np.maximum(0.1 * np.maximum(row, size), 1e-6 * typical)
+    vague = (difference > 0) & ~(error <= enough)
     undecided = ~bad & (vague | np.isnan(want))
     with np.errstate(all="ignore"):
         excess = np.nan_to_num(difference / (allowed + error))

@@ -25,7 +25,7 @@ def guess(
         return not np.any(wrong if where is None else wrong & where)
 
     parts = list(_place(bad, y_ndim))
-    known = bad & (want != 0) & np.isfinite(want)
+    known = bad & (np.abs(want) > 10 * reference.error) & np.isfinite(want)
     if np.any(known):
         with np.errstate(all="ignore"):
             ratio = np.median(np.real(given[known] / want[known]))

@@ -79,6 +79,16 @@ class Problem:
         kinds = [it for it in (np.asarray(self.x).dtype, self.y.dtype) if it.kind in "fc"]
         return max(float(np.finfo(kind).eps) for kind in kinds)
 
+    @property
+    def typical(self) -> np.ndarray:
+        """How large each entry would be if the point mattered to the result by itself."""
+        typical: np.ndarray = np.abs(self.y if self.u is None else np.sum(self.u * self.y))
+        if self.v is not None:
+            return typical / self.scale[0] ** self.order
+        for _ in range(self.order):
+            typical = np.multiply.outer(typical, 1 / self.scale.reshape(np.shape(self.x)))
+        return typical
+
     # The same as a function of vectors, for what knows no other. ---------------------------
 
     @property

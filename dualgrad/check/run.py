@@ -92,7 +92,8 @@ def _judged(
     given = np.choose(worst, arrays) if len(arrays) > 1 else arrays[0]
     eps = max(problem.eps, *(_eps(array) for array in arrays))
     y_ndim = len(problem.y_shape) + (lines is not None)
-    found = compare(given, reference, eps, y_ndim, rtol)
+    typical = problem.typical if lines is None else np.stack([line.typical for line in lines])
+    found = compare(given, reference, eps, y_ndim, rtol, typical)
     kinked, inside, said = _kinks(found, problem, lines, given, reference.method)
     doubtful = found.bad | found.undecided
     found = found._replace(

@@ -76,7 +76,8 @@ def _verify(problem: Problem, origin: np.ndarray, first: np.ndarray) -> None:
 
         found, error = (it[:, 0] for it in finite.jacobian(line, np.zeros(1), np.ones(1)))
         size = np.abs(found) + np.abs(claimed)
-        if not np.all(error <= 1e-3 * np.max(size)):
+        enough = max(1e-3 * np.max(size), 1e-9 * np.max(np.abs(problem.y)))
+        if not np.all(error <= enough):
             raise Unusable("whether the function is analytic cannot be told from differences")
         if not np.all(np.abs(found - claimed) <= error + np.sqrt(problem.eps) * size):
             raise Unusable("the function is not analytic at the point")
