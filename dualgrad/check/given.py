@@ -109,24 +109,33 @@ def _equal(a: Any, b: Any) -> bool:
     if is_operator(a):
         return True
     if is_sparse(a):
-        a, b = a.toarray(), b.toarray()
+        parts = [(matrix.data, matrix.indices, matrix.indptr) for matrix in map(_canonical, (a, b))]
+        return all(np.array_equal(p, q, equal_nan=True) for p, q in zip(*parts, strict=True))
     return np.array_equal(a, b, equal_nan=True)
+
+
+def _canonical(value: Any) -> Any:
+    """A sparse copy by rows, sorted, each entry stored once."""
+    from scipy import sparse
+
+    matrix = sparse.csr_array(value, copy=True)
+    matrix.sum_duplicates()
+    return matrix
 
 
 def outside(value: Any, pattern: Any) -> list[Remark]:
     """What is stored outside of a declared sparsity pattern."""
-    allowed = np.asarray(pattern.toarray() if is_sparse(pattern) else pattern) != 0
     if is_operator(value):
-        value = value.matmat(np.eye(value.shape[1]))
-    if is_sparse(value):
-        rows, columns = (np.asarray(it) for it in value.tocoo().coords)
-    else:
-        rows, columns = np.nonzero(np.atleast_2d(np.asarray(value)))
-    stray = [
-        (int(i), int(j)) for i, j in zip(rows, columns, strict=True)
-        if i >= allowed.shape[0] or j >= allowed.shape[1] or not allowed[i, j]
-    ]  # fmt: skip
-    if not stray:
+        return []  # it stores nothing
+    stored, allowed = _canonical(value), _canonical(pattern)
+    if stored.shape != allowed.shape:
+        text = f"the declared pattern has the shape {allowed.shape}, and the entries {stored.shape}"
+        return [Remark("pattern", text)]
+    allowed.eliminate_zeros()
+    stored.data, allowed.data = np.ones(stored.nnz), np.ones(allowed.nnz)
+    rows, columns = (stored - stored * allowed).nonzero()
+    if not rows.size:
         return []
-    words = ", ".join(map(str, stray[:3])) + (", ..." if len(stray) > 3 else "")
-    return [Remark("pattern", f"{len(stray)} entries outside the declared pattern: {words}")]
+    first = ", ".join(f"({i}, {j})" for i, j in zip(rows[:3], columns[:3], strict=True))
+    more = f" and {rows.size - 3} more" if rows.size > 3 else ""
+    return [Remark("pattern", f"stored outside of the declared one: {first}{more}")]

@@ -107,7 +107,8 @@ def _judged(
                 f"dg.check_{name}: could not be checked: the error of the reference "
                 f"({reference.method}) is as large as its values"
             )
-        text = f"the reference is too uncertain for {np.sum(found.undecided)} entries"
+        count = np.sum(found.undecided)
+        text = f"{count} of {given.size} entries, for which the reference is too uncertain"
         remarks = remarks + [Remark("undecided", text)]
     if _eps(given) > problem.eps:
         text = f"{given.dtype}, and the function computes in more digits"
