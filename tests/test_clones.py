@@ -206,3 +206,24 @@ def test_plain_functions_that_call_plain_functions() -> None:
 
     assert dg.derivative(lambda x: outer(x))(3.0) == 6 * 9.0
     np.testing.assert_array_equal(dg.vmap(outer)(np.array([1.0, 3.0])), [2.0, 54.0])
+
+
+def flattened(x, w):
+    y = x.ravel()
+    y[0], w.ravel()[0] = w[1], 7.0
+    return x[0, 0] * w[0], y * w[0]
+
+
+@pytest.mark.parametrize("argnums", [0, 1, (0, 1)])
+def test_ravel_of_strided_arguments_is_a_copy(argnums: Any) -> None:
+    def strided() -> tuple[np.ndarray, np.ndarray]:
+        return np.ones((2, 8))[:, 1::2], np.arange(1.0, 9.0)[::2]
+
+    transform = dg.value_and_jacobian(flattened, argnums, chunk=4)
+    for order in ("strided", "C", "F"):
+        x, w = (it if order == "strided" else it.copy(order=order) for it in strided())
+        (number, array), _ = transform(x, w)
+        assert (x[0, 0], w[0]) == (1.0, 1.0)
+        one, two = njit(flattened)(x, w)  # which writes to them
+        assert number == one == {"strided": 1.0, "C": 21.0, "F": 7.0}[order]
+        np.testing.assert_array_equal(array, two)

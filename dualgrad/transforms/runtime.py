@@ -8,6 +8,7 @@ from numba.core import types
 from numba.extending import overload, register_jitable
 
 from dualgrad.compile.activity import is_buffer
+from dualgrad.compile.promote import as_array_of
 
 
 @register_jitable
@@ -31,6 +32,9 @@ def private(x: Any) -> Any:
 @overload(private, strict=False)  # strict would compare type hints, which lambdas cannot have
 def _private(x: Any) -> Any:
     if isinstance(x, types.Array):
+        if x.layout == "A" and isinstance(x.dtype, types.Number):
+            item = x.dtype
+            return lambda x: as_array_of(x, item)  # a copy that is of any layout, too
         return lambda x: x.copy()
     if isinstance(x, types.List):
         return lambda x: list(x)
