@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 
 from dualgrad import sets
-from dualgrad.layout import everywhere, get_lane, joined, put_lane, split
+from dualgrad.layout import by_vector, everywhere, get_lane, joined, put_lane, split
 from dualgrad.types import DualType, Lanes, PatternType, SeriesType, Sets, is_complex, real_of
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
@@ -38,8 +39,12 @@ def zero(context: Any, ty: Lanes) -> ir.Constant:
 
 
 def splat(context: Any, builder: Any, ty: Lanes, scalar: Any) -> Any:
-    """The same base number in every lane of a vector."""
-    return everywhere(builder, context.get_value_type(ty), scalar)
+    """The same base number in every lane of the vectors."""
+
+    def filled(vector: Any) -> Any:
+        return everywhere(builder, vector.type, scalar)
+
+    return by_vector(builder, ty, filled, zero(context, ty))
 
 
 def get(context: Any, builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
@@ -87,7 +92,8 @@ def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> 
         parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
         return joined(builder, ty, *parts)
     if ty.in_vector:
-        return getattr(builder, _INSTRUCTION[op])(u, v, flags=("contract",))
+        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=("contract",))
+        return by_vector(builder, ty, instruction, u, v)
     base = (ty.base, ty.base)
     return _lane_by_lane(
         context, builder, ty, lambda a, b: call(context, builder, op, base, (a, b))[1], u, v
@@ -120,7 +126,7 @@ def neg(context: Any, builder: Any, ty: Lanes, u: Any) -> Any:
         parts = [neg(context, builder, part_of(ty), it) for it in split(builder, ty, u)]
         return joined(builder, ty, *parts)
     if ty.in_vector:
-        return builder.fneg(u)
+        return by_vector(builder, ty, builder.fneg, u)
     return _lane_by_lane(
         context, builder, ty, lambda a: call(context, builder, operator.neg, (ty.base,), (a,))[1], u
     )
@@ -162,21 +168,25 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
         return None
     if isinstance(ty, Sets):
         return sets.scaled(builder, ty, u, factor)
-    if ty.in_two:
-        nothing = zero(context, part_of(ty))
-        scaled = scale(context, builder, ty, u, factor)
-        at_rest = builder.and_(
-            *(builder.fcmp_ordered("==", it, nothing) for it in split(builder, ty, u))
-        )
-        parts = [builder.select(at_rest, nothing, it) for it in split(builder, ty, scaled)]
-        return joined(builder, ty, *parts)
     if ty.in_vector:
-        nothing = zero(context, ty)
-        scaled = scale(context, builder, ty, u, factor)
-        return builder.select(builder.fcmp_ordered("==", u, nothing), nothing, scaled)
+        half, scaled = part_of(ty), scale(context, builder, ty, u, factor)
+        unless_at_rest = partial(_unless_at_rest, builder)
+        if not ty.in_two:
+            return by_vector(builder, half, unless_at_rest, scaled, u)
+        parts, pair = split(builder, ty, u), split(builder, ty, scaled)
+        return joined(
+            builder, ty, *(by_vector(builder, half, unless_at_rest, it, *parts) for it in pair)
+        )
     return _lane_by_lane(
         context, builder, ty, lambda a: _strong_product(context, builder, ty.base, a, factor), u
     )
+
+
+def _unless_at_rest(builder: Any, scaled: Any, *tangents: Any) -> Any:
+    """`scaled`, but zero where all of `tangents` are."""
+    nothing = ir.Constant(scaled.type, None)
+    at_rest = [builder.fcmp_ordered("==", it, nothing) for it in tangents]
+    return builder.select(reduce(builder.and_, at_rest), nothing, scaled)
 
 
 def _strong_product(context: Any, builder: Any, ty: types.Type, x: Any, factor: Any) -> Any:

@@ -29,24 +29,26 @@ from dualgrad.types import (
 @register_default(Lanes)
 @register_default(Sets)
 class LanesModel(models.PrimitiveModel):
-    """A vector in registers, padded to a power of two; in memory its power-of-two parts.
+    """A vector in registers, or a few; in memory, all their lanes without padding.
 
-    Those LLVM stores unpadded. What the padding holds is never looked at.
+    Vectors of a power of two LLVM stores unpadded. What the padding holds is never looked at.
     """
 
     def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
         base, n = dmm.lookup(fe_type.base), fe_type.n
-        self._base, self._parts = base, None
+        self._base, self._stored = base, None
         if fe_type.in_vector and not fe_type.in_two:
             self._scalar = base.get_value_type()
-            super().__init__(dmm, fe_type, self._vector(_width(n)))
-            self._parts = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
+            vectors = [self._vector(_width(count)) for count in vectors_of(n)]
+            whole = vectors[0] if len(vectors) == 1 else ir.LiteralStructType(vectors)
+            super().__init__(dmm, fe_type, whole)
+            self._stored = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
             # packed: a part larger than the rest would otherwise be aligned to its own size
-            self._data = ir.LiteralStructType([self._vector(k) for k in self._parts], packed=True)
+            self._data = ir.LiteralStructType([self._vector(k) for k in self._stored], packed=True)
             return
         if fe_type.in_two:
-            self._scalar = dmm.lookup(real_of(fe_type.base)).get_value_type()
-            super().__init__(dmm, fe_type, ir.LiteralStructType([self._vector(_width(n))] * 2))
+            half = dmm.lookup(Lanes(real_of(fe_type.base), n)).get_value_type()
+            super().__init__(dmm, fe_type, ir.LiteralStructType([half] * 2))
         else:
             super().__init__(dmm, fe_type, ir.ArrayType(base.get_value_type(), n))
         self._data = ir.ArrayType(base.get_data_type(), n)
@@ -59,34 +61,56 @@ class LanesModel(models.PrimitiveModel):
 
     def as_data(self, builder, value):  # type: ignore[no-untyped-def]
         data = ir.Constant(self._data, ir.Undefined)
-        if self._parts is None:
+        if self._stored is None:
             for k in range(self._data.count):
                 item = self._base.as_data(builder, get_lane(builder, self.fe_type, value, k))
                 data = builder.insert_value(data, item, k)
             return data
         start = 0
-        for k, part in enumerate(self._parts):
-            data = builder.insert_value(data, _slice(builder, value, start, part), k)
-            start += part
+        for k, count in enumerate(self._stored):
+            vector, _, place = _vector_with(builder, self.fe_type, value, start)
+            data = builder.insert_value(data, _slice(builder, vector, place, count), k)
+            start += count
         return data
 
     def from_data(self, builder, data):  # type: ignore[no-untyped-def]
-        if self._parts is None:
+        if self._stored is None:
             value = ir.Constant(self.get_value_type(), ir.Undefined)
             for k in range(self._data.count):
                 item = self._base.from_data(builder, builder.extract_value(data, k))
                 value = put_lane(builder, self.fe_type, value, k, item)
             return value
-        parts = [builder.extract_value(data, k) for k in range(len(self._parts))]
-        return parts[0] if len(parts) == 1 else _join(builder, self.get_value_type(), parts)
+        value, start = ir.Constant(self.get_value_type(), ir.Undefined), 0
+        for k, count in enumerate(self._stored):
+            part = builder.extract_value(data, k)
+            for place in range(count):
+                item = _slice(builder, part, place, 1)
+                value = put_lane(builder, self.fe_type, value, start + place, item)
+            start += count
+        return value
 
     def load_from_data_pointer(self, builder, ptr, align=None):  # type: ignore[no-untyped-def]
-        if self._parts is None:
+        if self._stored is None:
             return super().load_from_data_pointer(builder, ptr, align)
-        # One vector load of exactly n elements. A packed struct promises no alignment.
-        n = self.fe_type.n
-        whole = builder.load(builder.bitcast(ptr, self._vector(n).as_pointer()), align=1)
-        return whole if n == _width(n) else _widened(builder, whole, _width(n))
+        # Loads of exactly the lanes of each vector. A packed struct promises no alignment.
+        first, vectors = builder.bitcast(ptr, self._scalar.as_pointer()), []
+        for count in vectors_of(self.fe_type.n):
+            pointer = builder.bitcast(first, self._vector(count).as_pointer())
+            vector = builder.load(pointer, align=1)
+            width = _width(count)
+            vectors.append(vector if count == width else _widened(builder, vector, width))
+            first = builder.gep(first, [ir.IntType(32)(count)])
+        return vectors[0] if len(vectors) == 1 else cgutils.pack_struct(builder, vectors)
+
+
+def vectors_of(n: int) -> list[int]:
+    """How many of `n` lanes each vector in registers holds."""
+    largest = 1 << n.bit_length() - 1
+    return [n] if n <= SMALLEST or n == largest else [largest, *vectors_of(n - largest)]
+
+
+#: Up to so many lanes are in one vector, the rest of it being padding: one register of AVX-512.
+SMALLEST = 8
 
 
 def _width(n: int) -> int:
@@ -97,8 +121,30 @@ def _width(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def get_lane(builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
-    """Lane `k` (a Python int or, over a plain base, an LLVM integer)."""
+def by_vector(builder: Any, ty: Lanes, operation: Any, *operands: Any) -> Any:
+    """An operation on vectors for each of those that hold the lanes over a float base."""
+    vectors = [in_vectors(builder, ty, it) for it in operands]
+    results = [operation(*them) for them in zip(*vectors, strict=True)]
+    return results[0] if len(results) == 1 else cgutils.pack_struct(builder, results)
+
+
+def in_vectors(builder: Any, ty: Lanes, u: Any) -> list[Any]:
+    """The vectors that hold lanes over a float base."""
+    count = len(vectors_of(ty.n))
+    return [u] if count == 1 else [builder.extract_value(u, k) for k in range(count)]
+
+
+def _vector_with(builder: Any, ty: Lanes, u: Any, k: int) -> tuple[Any, int, int]:
+    """The vector that holds lane `k`, its number, and the place of the lane in it."""
+    counts, number = vectors_of(ty.n), 0
+    while k >= counts[number]:
+        k -= counts[number]
+        number += 1
+    return in_vectors(builder, ty, u)[number], number, k
+
+
+def get_lane(builder: Any, ty: Lanes, u: Any, k: int) -> Any:
+    """Lane `k`."""
     if not ty.in_vector:
         return builder.extract_value(u, k)
     if ty.in_two:
@@ -107,7 +153,8 @@ def get_lane(builder: Any, ty: Lanes, u: Any, k: Any) -> Any:
         return cgutils.pack_struct(builder, items)
     if ty.n == 1:
         return u
-    return builder.extract_element(u, ir.IntType(32)(k) if isinstance(k, int) else k)
+    vector, _, place = _vector_with(builder, ty, u, k)
+    return _slice(builder, vector, place, 1)
 
 
 def put_lane(builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
@@ -122,7 +169,10 @@ def put_lane(builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
         return u
     if ty.n == 1:
         return item
-    return builder.insert_element(u, item, ir.IntType(32)(k))
+    vector, number, place = _vector_with(builder, ty, u, k)
+    if isinstance(vector.type, ir.VectorType):
+        item = builder.insert_element(vector, item, ir.IntType(32)(place))
+    return item if item.type == u.type else builder.insert_value(u, item, number)
 
 
 def everywhere(builder: Any, ty: Any, item: Any) -> Any:
@@ -179,18 +229,6 @@ def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
         return builder.extract_element(vector, index(start))
     mask = ir.Constant(ir.VectorType(index, n), list(range(start, start + n)))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
-
-
-def _join(builder, vector_type, parts):  # type: ignore[no-untyped-def]
-    """The vector whose elements are those of `parts` one after another."""
-    index, vector, start = ir.IntType(32), ir.Constant(vector_type, ir.Undefined), 0
-    for part in parts:
-        for k in range(getattr(part.type, "count", 1)):
-            is_vector = isinstance(part.type, ir.VectorType)
-            item = builder.extract_element(part, index(k)) if is_vector else part
-            vector = builder.insert_element(vector, item, index(start))
-            start += 1
-    return vector
 
 
 @register_default(DualType)

@@ -354,3 +354,23 @@ def test_memory_balances() -> None:
         assert after.alloc > before.alloc
         assert after.alloc - before.alloc == after.free - before.free
         assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free
+
+
+def of_everything(x):
+    """Operations of every kind on what is in registers and in memory, real and complex."""
+    w = np.empty_like(x)
+    for i in range(x.size):
+        w[i] = max(-x[i], x[i - 1]) / (1.0 + x[i - 2] ** 2) - np.sqrt(x[i])
+    z = np.sum(np.exp(1j * w))
+    return np.array([w[-1], np.abs(z), z.imag * w[-2], np.sum(w[::2] * x[1::2])])
+
+
+@pytest.mark.parametrize("chunk", [9, 11, 12, 22])
+def test_lanes_in_several_vectors(chunk):
+    x = np.linspace(0.0, 2.0, 22)[::-1].copy()
+    x[-1] = 0.0  # a root of zero: all lanes but one are strong zeros
+    expected = dg.jacobian(of_everything, chunk=1)(x)
+    assert np.isinf(expected).any()
+    np.testing.assert_allclose(dg.jacobian(of_everything, chunk=chunk)(x), expected, rtol=1e-13)
+    half = dg.jacobian(of_everything, chunk=chunk)(x.astype(np.float32))
+    np.testing.assert_allclose(half, expected, rtol=2e-4, atol=2e-4)

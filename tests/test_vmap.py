@@ -107,6 +107,50 @@ def test_out():
             dg.vmap(function)(X, A, out=np.empty(7))
 
 
+def either(x, a):
+    """One of two arrays of three, not all items of which depend on `x`."""
+    if x[0] > a - 1.0:
+        return np.array([x[0] * x[1], 2, a])
+    y = np.array([a / x[2], 0.5, x[1]])
+    return y
+
+
+def looked_at(x, a):
+    """An array that is more than returned."""
+    y = np.array([a * x[0], x[1] - x[2]])
+    y[1] *= y[0]
+    return y
+
+
+def written(x, a, y):
+    """Results in an argument."""
+    y[0], y[1] = x[0] / a, x[1] * x[2]
+
+
+@pytest.mark.parametrize("x", [X, X.T.copy().T, X.astype(np.float32)])
+@pytest.mark.parametrize("f", [bent, either, looked_at, lambda x, a: (a * x[1], x[0], a)])
+def test_lanes_for_just_the_inputs(f, x):
+    g = dg.value_and_jacobian(f, chunk=3)
+    a = A.astype(x.dtype)
+    points = [g(np.ascontiguousarray(row), b) for row, b in zip(x, a, strict=True)]
+    compare(dg.vmap(g)(x, a), points)
+    plain = dg.vmap(dg.jacobian(f, chunk=3))
+    compare(plain(x, a), [jacobian for _, jacobian in points])
+    compare(plain(x[:, :2].repeat(2, axis=1), a), [
+        dg.jacobian(f)(row[[0, 0, 1, 1]], b) for row, b in zip(x, a, strict=True)
+    ])  # fmt: skip
+
+
+def test_lanes_for_just_the_inputs_of_a_function_that_writes():
+    g = dg.jacobian(written, chunk=3, out_argnum=2)
+    y = np.full(2, np.nan)
+    expected = np.zeros((7, 2, 3))
+    expected[:, 0, 0] = 1.0 / A
+    expected[:, 1, 1], expected[:, 1, 2] = X[:, 2], X[:, 1]
+    np.testing.assert_allclose(dg.vmap(g, (0, 0, None))(X, A, y), expected, rtol=1e-15)
+    assert np.isnan(y).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_dtypes(dtype):
     x = np.arange(6).reshape(2, 3).astype(dtype)

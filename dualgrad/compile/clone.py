@@ -57,7 +57,8 @@ class _Promote(Pass):
             activity = Activity(code, active, wanted is not None)
             if state.pipeline.from_python:
                 check_writes(code, activity, active)
-            Rewriter(code, level, activity, state.args, clone_of).run()
+            inline = state.flags.forceinline
+            Rewriter(code, level, activity, state.args, clone_of, inline).run()
         return True
 
 
@@ -90,13 +91,18 @@ class Clone(DerivedDispatcher):
     """The dispatcher of a clone. Most are called by compiled code alone, and have no wrapper."""
 
     def __init__(
-        self, original: Dispatcher, result: DualType | None, from_python: bool = False
+        self,
+        original: Dispatcher,
+        result: DualType | None,
+        from_python: bool = False,
+        inline: bool = False,
     ) -> None:
         options = {
             **original.targetoptions,
             "no_cpython_wrapper": not from_python,
             "no_cfunc_wrapper": True,
             "parallel": False,
+            "forceinline": inline,
         }
         parts = {"original": original, "result": result, "from_python": from_python}
         pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
@@ -132,17 +138,20 @@ class Clone(DerivedDispatcher):
         return cast
 
 
-def clone_of(original: Dispatcher, result: DualType | None = None) -> Dispatcher:
+def clone_of(
+    original: Dispatcher, result: DualType | None = None, inline: bool = False
+) -> Dispatcher:
     """The clone of an `@njit` function.
 
     `result` is the dual type that returned buffers must be able to hold, for a caller that
-    writes derivatives into them.
+    writes derivatives into them. One that is `inline` becomes part of its caller's machine code,
+    and may return the items of an array instead of that.
     """
     if hasattr(original, "for_duals"):  # a transform, or a function with a rule of its own
         return original.for_duals()
     if isinstance(original, Clone):
         original = original.original
     known = derived(original, "clones")
-    if result not in known:
-        known[result] = Clone(original, result)
-    return known[result]
+    if (result, inline) not in known:
+        known[result, inline] = Clone(original, result, inline=inline)
+    return known[result, inline]

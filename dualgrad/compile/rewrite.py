@@ -6,6 +6,7 @@ An allocation that an active value can reach is followed by a copy into duals, a
 
 from __future__ import annotations
 
+import collections
 import functools
 import inspect
 import itertools
@@ -51,6 +52,17 @@ def empty_array(dtype: Any, count: int) -> Any:
     return np.empty(count, dtype)
 
 
+@functools.cache
+def items_of_array(count: int) -> Any:
+    """The class of the tuples that are returned in place of arrays of so many items."""
+    return collections.namedtuple("ItemsOfArray", [f"item{k}" for k in range(count)])
+
+
+def is_items(ty: Any) -> bool:
+    """Whether a type is that of such a tuple."""
+    return isinstance(ty, types.NamedUniTuple) and ty.instance_class is items_of_array(ty.count)
+
+
 _CONTAINERS = (types.List, types.ListType, types.DictType)
 
 
@@ -64,14 +76,16 @@ class Rewriter:
         activity: Activity,
         arg_types: Sequence[types.Type],
         clone_of: Callable[[Any, DualType | None], Any],
+        inline: bool = False,
     ) -> None:
         self.code, self.dual, self.activity = code, dual, activity
-        self.arg_types, self.clone_of = arg_types, clone_of
+        self.arg_types, self.clone_of, self.inline = arg_types, clone_of, inline
 
     def run(self) -> None:
         func_ir = self.code.func_ir
         self.users = self._users()
         self.literals = self._array_literals()
+        self.returned = self._returned_literals() if self.inline else set()
         for block in func_ir.blocks.values():
             body: list[Any] = []
             for statement in block.body:
@@ -253,6 +267,8 @@ class Rewriter:
             return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
         items = self.literals.get(expr.args[0].name) if expr.args else None
         if items is not None and given and self._are_numbers(items):
+            if target.name in self.returned:
+                return self._items(self.code.typemap[target.name], items, new)
             return self._filled(self.code.typemap[target.name], items, new)
         key = getattr(kind, "typing_key", None)
         if isinstance(key, DUFunc) and given:
@@ -272,6 +288,34 @@ class Rewriter:
         args = [self._dual_dtype(var, new) for var in expr.args]
         kws = [(name, self._dual_dtype(var, new)) for name, var in expr.kws]
         return _with(expr, args=args, kws=kws)
+
+    def _returned_literals(self) -> set[str]:
+        """The arrays ``np.array([...])`` of numbers that are returned and nothing else.
+
+        A caller that only reads the items had better get a tuple: the array would cost as much as
+        a small function. There are none unless all that the function returns are such arrays.
+        """
+        func_ir, found = self.code.func_ir, {}
+        for block in func_ir.blocks.values():
+            if not isinstance(block.terminator, ir.Return):
+                continue
+            value = func_ir.get_definition(block.terminator.value)
+            while isinstance(value, ir.Expr) and value.op == "cast":
+                name, value = value.value.name, func_ir.get_definition(value.value)
+            made = isinstance(value, ir.Expr) and value.op == "call" and not value.kws
+            items = self.literals.get(value.args[0].name) if made and len(value.args) == 1 else None
+            if items is None or not self._are_numbers(items) or len(self.users[name]) > 2:
+                return set()
+            if not any(self.activity.is_active(var.name) for var in items):
+                return set()
+            found[name] = len(items)
+        return set(found) if len(set(found.values())) == 1 else set()
+
+    def _items(self, ty: Any, items: list[Any], new: _Builder) -> Any:
+        """A tuple in place of the array of these numbers."""
+        dual = new.constant(promoted(ty.dtype, self.dual))
+        items = [new.assign(new.call(converted, item, dual)) for item in items]
+        return new.call(items_of_array(len(items)), *items)
 
     def _are_numbers(self, items: list[Any]) -> bool:
         kinds = [self.code.typemap[var.name] for var in items]

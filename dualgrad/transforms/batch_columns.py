@@ -33,7 +33,7 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
     mapped = Mapped.of(vmap, types_of_f)
     types_of_point = point_types(mapped, types_of_f)
     plan, n = vmap.function.plan, vmap.function.chunk
-    sizes = (n,) if n is not None else chunks.sizes(plan.function, plan.argnums, types_of_point)
+    sizes = (n,) if n is not None else chunks.sizes_at_point(plan.argnums, types_of_point)
     phases = [_ColumnsOfPoints(plan, types_of_point, out, size) for size in sizes]
     text = _source(phases, mapped, vmap.part)
     names = {name: value for phase in phases for name, value in phase.names.items()}
@@ -55,6 +55,9 @@ def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
     body += first.allocate(arrays=False)
     loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
     loop += ["start = 0", *sweeps(phases), "p += 1"]
+    if last.is_exact and first is last:
+        exact = [*point, *last.exact(), "p += 1"]
+        body += [f"if total == {last.n}:", "    while p < end:", *indented(indented(exact))]
     body += ["while p < end:", *indented(loop), *(f"keep(kept_{it})" for it in buffers)]
     body.append(f"return {first.result()}")
     return kernel_of_points(len(first.types), part, body)
@@ -62,6 +65,39 @@ def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
 
 class _ColumnsOfPoints(Columns):
     at_first = "p == at and start == 0"
+    inline = True
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is a way for points whose columns are the lanes of one sweep."""
+        [it, *others] = self.inputs
+        at_once = it.is_array and it.type.ndim == 1 and not self.is_written(it)
+        return at_once and not others and all(self._result(o, it).contiguous for o in self.outputs)
+
+    def exact(self) -> Iterator[str]:
+        """One point whose columns are the lanes, with all loops over them unrolled."""
+        [it], k = self.inputs, self.inputs[0].k
+        for i in range(self.n):
+            yield f"set_seed(d{k}{self.tag}, {i}, -1, a{k}[{i}])"
+        yield from self.run(gather=self.plan.with_value)
+        yield f"if {self.at_first}:"
+        yield from indented(["pass", *self.allocate(arrays=True)])
+        yield from self.values()
+        for o in self.outputs:
+            if o.active:
+                yield from self._read_whole(o, it)
+
+    def _read_whole(self, o: Output, it: Input) -> Iterator[str]:
+        """Copy all lanes of one output."""
+        y, n = f"y{o.i}{self.tag}", self.n
+        store = f"store_lanes(r{self._result(o, it).name}, (p * {{}} + {{}}) * {n}, {{}}, 0, {n})"
+        if self.count is not None:
+            yield from (store.format(self.count, m, f"y{self.tag}[{m}]") for m in range(self.count))
+        elif o.is_array:
+            yield f"for m in range({y}.size):"
+            yield f"    {store.format(f'{y}.size', 'm', f'item_at(g{o.i}{self.tag}, m)')}"
+        else:
+            yield store.format(1, 0, y)
 
     def prepare(self) -> Iterator[str]:
         """Nothing: the buffers are there."""
@@ -76,6 +112,8 @@ class _ColumnsOfPoints(Columns):
         yield from (f"d{it.k}{self.tag}" for it in self.inputs if it.is_array)
         if self.plan.out_argnum is not None:
             yield f"b{self.tag}"
+        if self.count is not None:
+            yield f"s{self.tag}"
 
     def renew(self, mapped: Mapped) -> Iterator[str]:
         """The values of the next point; the tangents are what they were."""
@@ -103,9 +141,12 @@ class _ColumnsOfPoints(Columns):
     # ------------------------------------------------------------------------------ results
 
     def allocate(self, arrays: bool) -> Iterator[str]:
-        """Make the results for all points."""
+        """Make the results for all points; those of arrays when the first point has their shape."""
+        known = self.count is not None  # from the items, without a point
+        if known and not arrays:
+            yield f"y0{self.tag} = s{self.tag}"
         for o in self.outputs:
-            if o.is_array == arrays:
+            if (o.is_array and not known) == arrays:
                 if self.plan.with_value:
                     yield from self._value(o).allocate(self)
                 for it in self.inputs:

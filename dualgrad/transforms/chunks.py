@@ -18,6 +18,8 @@ SMALL = 8
 #: A matrix product wants many lanes too: they are the columns of its GEMM. Factorisations do not:
 #: with 64 lanes an active 100 x 100 matrix leaves the cache, at fourteen times the time.
 LARGE, LARGE_IF_COSTLY = 32, 64
+#: Lanes while there are columns for them at each of many points, where problems are small.
+AT_POINT = 16
 #: Rows and columns of a Hessian in a sweep.
 ROWS, COLUMNS = 16, 4
 #: Share of costly calls among all operations from which the second is better.
@@ -36,6 +38,12 @@ def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int,
         return (len(argnums),)
     costly, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
     return (LARGE_IF_COSTLY if costly > COSTLY_SHARE * total else LARGE), SMALL
+
+
+def sizes_at_point(argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
+    """The same for a problem that is solved at many points."""
+    some_array = any(isinstance(arg_types[k], types.Array) for k in argnums)
+    return (AT_POINT, SMALL) if some_array else (len(argnums),)
 
 
 def rows(function: Any, argnums: tuple[int, ...], arg_types: Any, n: int | None) -> int:

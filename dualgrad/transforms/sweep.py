@@ -17,6 +17,7 @@ from dualgrad.compile.activity import Summary, is_buffer, summarise
 from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
+from dualgrad.compile.rewrite import is_items
 from dualgrad.scalars import join, value_of
 from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
@@ -97,13 +98,16 @@ class Sweep:
 
     Variables of a kernel are named by a letter and the number of an argument or output: ``a``
     argument, ``v`` value of an output; and, with the number of lanes behind, as a kernel may
-    have sweeps with several: ``d`` duals of an argument, ``y`` output, ``g`` its items in a row.
+    have sweeps with several: ``d`` duals of an argument, ``y`` output, ``g`` its items in a row;
+    ``b`` an array for `f` to write to, ``s`` one for the items that `f` returns without an array.
 
     `further` are the types of what else the kernel is given, that may hold duals.
     """
 
     #: The types of the levels that it adds.
     levels: tuple[type[DualType], ...] = (DualType, DualType)
+    #: Whether the clone becomes part of the kernel's machine code.
+    inline = False
 
     def __init__(
         self,
@@ -153,7 +157,7 @@ class Sweep:
 
     def _call(self) -> tuple[str, types.Type]:
         """The call of the clone, and the type of what it returns."""
-        clone = self.names[f"f{self.tag}"] = clone_of(self.plan.function)
+        clone = self.names[f"f{self.tag}"] = clone_of(self.plan.function, inline=self.inline)
         tag, inputs = self.tag, {it.k: it for it in self.inputs}
         arguments, kws = [], {}
         for k, (name, ty) in enumerate(zip(self.plan.params, self.types, strict=False)):
@@ -177,6 +181,10 @@ class Sweep:
     def _outputs(self, result: types.Type) -> list[Output]:
         if self.plan.out_argnum is not None:
             result = promoted(self.types[self.plan.out_argnum], self.dual)
+        self.count = len(result) if is_items(result) else None
+        if self.count is not None:
+            self.names[f"I{self.tag}"] = result.dtype
+            result = types.Array(result.dtype, 1, "C")
         self.one_output = not isinstance(result, types.BaseTuple)
         items = [result] if self.one_output else list(result)
         optional = [isinstance(ty, types.Optional) for ty in items]
@@ -215,17 +223,23 @@ class Sweep:
     # ----------------------------------------------------------------- lines of the source
 
     def buffer(self) -> Iterator[str]:
-        """Allocate the argument that `f` writes its result to."""
+        """Allocate the array that `f` writes its result to, or that takes the items of one."""
         if self.plan.out_argnum is not None:
             yield f"b{self.tag} = promote(a{self.plan.out_argnum}, dual{self.tag})"
+        if self.count is not None:
+            yield f"s{self.tag} = np.empty({self.count}, I{self.tag})"
 
-    def run(self) -> Iterator[str]:
-        """Call `f` and name its outputs."""
+    def run(self, gather: bool = True) -> Iterator[str]:
+        """Call `f` and name its outputs; those that come as items need not be gathered."""
         tag, result = self.tag, f"y{self.tag}"
         if self.plan.out_argnum is not None:
             result = f"b{tag}"
             yield f"copy_into(b{tag}, a{self.plan.out_argnum})"
         yield f"y{tag} = {self.call}"
+        if self.count is not None:
+            result = f"s{tag}"
+            for k in range(self.count if gather else 0):
+                yield f"store_at(s{tag}, {k}, y{tag}[{k}])"
         for o in self.outputs:
             part = result if self.one_output else f"{result}[{o.i}]"
             if o.optional:
