@@ -29,6 +29,7 @@ from dualgrad.transforms.api import (
     value_grad_and_hessian,
     vmap,
 )
+from dualgrad.transforms.tune import tune
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ __all__ = [
     "sparse_jacobian",
     "tangent",
     "taylor",
+    "tune",
     "value",
     "value_and_derivative",
     "value_and_grad",

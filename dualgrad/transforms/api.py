@@ -445,7 +445,8 @@ def vmap(
     Notes
     -----
     A loop in native code. First derivatives of small functions are computed without an allocation
-    for each point, but for those that the function itself makes.
+    for each point, but for those that the function itself makes; an array ``np.array([...])`` of
+    numbers that it returns is none. They are fastest where the chunk is the number of inputs.
 
     Examples
     --------

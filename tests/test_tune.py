@@ -1,0 +1,114 @@
+"""dg.tune: which chunks it tries, which it takes, and that the results stay what they were."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import njit
+
+import dualgrad as dg
+from dualgrad.transforms import tune as tuning
+
+
+@njit
+def f(x, a):
+    return a * np.sum(np.sin(x[1:]) * x[:-1])
+
+
+X = np.linspace(0.1, 1.0, 9)
+
+
+@pytest.fixture
+def prefer(monkeypatch):
+    """Make one chunk the fastest, and say which were tried."""
+
+    def prepare(best):
+        tried = []
+
+        def laps(calls, clock):
+            found = [call.func for call in calls]
+            tried.extend(chunk_of(it) for it in found)
+            return [0.0 if chunk_of(it) == best else 1.0 for it in found]
+
+        monkeypatch.setattr(tuning, "_laps", laps)
+        return tried
+
+    return prepare
+
+
+def chunk_of(transform):
+    inner = getattr(transform.plan.function, "chunk", None)
+    return transform.chunk if inner is None else inner
+
+
+def test_the_fastest_is_taken_and_the_results_stay(prefer):
+    tried = prefer(9)
+    tuned = dg.tune(dg.grad(f), X, 2.0)
+    assert tried == [None, 4, 8, 9] and tuned.chunk == 9
+    assert tuned is dg.grad(f, chunk=9)
+    np.testing.assert_allclose(tuned(X, 2.0), dg.grad(f)(X, 2.0), rtol=1e-15)
+    prefer(None)
+    assert dg.tune(dg.grad(f), X, 2.0) is dg.grad(f)
+
+
+@pytest.mark.parametrize("size, expected", [(3, [3]), (16, [4, 8, 16]), (65, [4, 8, 16, 32, 64])])
+def test_candidates(prefer, size, expected):
+    tried = prefer(None)
+    dg.tune(dg.value_and_grad(f), np.ones(size), 1.0)
+    assert tried == [None, *expected]
+
+
+def test_mapped_and_second_derivatives(prefer):
+    tried = prefer(9)
+    points = np.stack([X, X + 1.0])
+    mapped = dg.tune(dg.vmap(dg.grad(f), (0, None)), points, 2.0)
+    assert tried == [None, 4, 8, 9] and mapped.plan.function is dg.grad(f, chunk=9)
+    np.testing.assert_allclose(mapped(points, 2.0)[1], dg.grad(f)(X + 1.0, 2.0), rtol=1e-14)
+    assert dg.tune(dg.hessian(f), X, 2.0) is dg.hessian(f, chunk=9)
+    assert dg.tune(dg.hvp(f), (X, 2.0), (X, None)) is dg.hvp(f, chunk=9)
+    swept = dg.vmap(dg.hvp(f), ((0, None), (None, None)))
+    assert dg.tune(swept, (points, 2.0), (X, None)).plan.function is dg.hvp(f, chunk=9)
+
+
+def test_laps_are_the_shortest_by_the_clock():
+    now = 0.0
+
+    def work(seconds):
+        def call():
+            nonlocal now
+            now += next(seconds)
+
+        return call
+
+    def slow_at_first():
+        yield from [9.0, 5.0]  # compiling, the first lap
+        while True:
+            yield from [0.3, 0.2]
+
+    def steady():
+        while True:
+            yield 0.25
+
+    laps = tuning._laps([work(slow_at_first()), work(steady())], lambda: now)
+    np.testing.assert_allclose(laps, [0.2, 0.25])
+
+
+def test_by_a_real_clock():
+    tuned = dg.tune(dg.grad(f), X[:3], 2.0)
+    assert tuned.chunk in (None, 3)
+    np.testing.assert_allclose(tuned(X[:3], 2.0), dg.grad(f)(X[:3], 2.0), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "transform, args, name",
+    [
+        (dg.jvp(f), ((X, 1.0), (X, None)), "jvp"),
+        (dg.derivative(f, 1), (X, 1.0), "derivative"),
+        (dg.taylor(f, 2), (X, X), "taylor"),
+        (dg.vmap(f, (0, None)), (X, 1.0), "vmap"),
+        (f, (X, 1.0), "CPUDispatcher"),
+    ],
+)
+def test_refused(transform, args, name):
+    with pytest.raises(TypeError, match=f"a transform with a chunk is expected.*{name}"):
+        dg.tune(transform, *args)
