@@ -13,10 +13,19 @@ from functools import partial, reduce
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
 from dualgrad import sets
-from dualgrad.layout import by_vector, everywhere, get_lane, joined, put_lane, split
+from dualgrad.layout import (
+    by_vector,
+    everywhere,
+    get_lane,
+    in_vectors,
+    joined,
+    put_lane,
+    split,
+    vectors_of,
+)
 from dualgrad.types import DualType, Lanes, PatternType, SeriesType, Sets, is_complex, real_of
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
@@ -177,9 +186,50 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
         return joined(
             builder, ty, *(by_vector(builder, half, unless_at_rest, it, *parts) for it in pair)
         )
+    base = ty.base
+    if type(base) is DualType and isinstance(base.base, types.Float):
+        return _guarded_scale(context, builder, ty, u, factor)
     return _lane_by_lane(
-        context, builder, ty, lambda a: _strong_product(context, builder, ty.base, a, factor), u
+        context, builder, ty, lambda a: _strong_product(context, builder, base, a, factor), u
     )
+
+
+def _guarded_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
+    """`strong_scale` of duals of floats.
+
+    It differs from `scale` for a factor that is not finite alone: a branch, hardly ever taken,
+    costs less than all its comparisons. The branch decides about the operands, so that the
+    products stay in one block with the sums that they are contracted with. Where it is taken the
+    operands are the result, a factor of one and, for the product rule's other term, zeros.
+    """
+    base = ty.base
+    inner, count = base.lanes, range(ty.n)
+    lanes = [get(context, builder, ty, u, k) for k in count]
+    values, tangents = ([builder.extract_value(it, part) for it in lanes] for part in (0, 1))
+    by, slope = (builder.extract_value(factor, part) for part in (0, 1))
+    slots = [
+        cgutils.alloca_once_value(builder, it) for it in (*values, *tangents, *values, by, slope)
+    ]
+    finite = is_finite(context, builder, base, factor)
+    with builder.if_then(builder.not_(finite), likely=False):
+        strong = [_strong_product(context, builder, base, it, factor) for it in lanes]
+        results = [builder.extract_value(it, part) for part in (0, 1) for it in strong]
+        none = [by.type(0)] * ty.n
+        for slot, it in zip(
+            slots, [*results, *none, by.type(1), zero(context, inner)], strict=True
+        ):
+            builder.store(it, slot)
+    *operands, by, slope = (builder.load(slot) for slot in slots)
+    result = ir.Constant(context.get_value_type(ty), ir.Undefined)
+    by_kind = (operands[start :: ty.n] for start in count)  # the value, the tangents, the other
+    for k, (value, tangent, other) in enumerate(by_kind):
+        first = scale(context, builder, inner, tangent, by)
+        second = scale(context, builder, inner, slope, other)
+        item = ir.Constant(context.get_value_type(base), ir.Undefined)
+        item = builder.insert_value(item, builder.fmul(value, by), 0)
+        item = builder.insert_value(item, add(context, builder, inner, first, second), 1)
+        result = put(context, builder, ty, result, k, item)
+    return result
 
 
 def _unless_at_rest(builder: Any, scaled: Any, *tangents: Any) -> Any:
@@ -224,6 +274,24 @@ def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:
     for part in parts:
         result = builder.and_(result, is_zero(context, builder, *part))
     return result
+
+
+def is_finite(context: Any, builder: Any, ty: Any, x: Any) -> Any:
+    """Whether a dual of floats is finite in its value and all its tangents."""
+    vectors = in_vectors(builder, ty.lanes, builder.extract_value(x, 1))
+    parts = [(1, builder.extract_value(x, 0)), *zip(vectors_of(ty.n), vectors, strict=True)]
+    return reduce(builder.and_, [_are_finite(builder, *it) for it in parts])
+
+
+def _are_finite(builder: Any, count: int, vector: Any) -> Any:
+    """Whether the first so many items of a vector, or all of a scalar, are finite."""
+    rest = builder.fsub(vector, vector)  # which is nan for inf and nan
+    finite = builder.fcmp_ordered("ord", rest, rest)
+    if not isinstance(vector.type, ir.VectorType):
+        return finite
+    bits = builder.bitcast(finite, ir.IntType(vector.type.count))
+    wanted = bits.type((1 << count) - 1)
+    return builder.icmp_unsigned("==", builder.and_(bits, wanted), wanted)
 
 
 def cast(context: Any, builder: Any, u: Any, source: Lanes, target: Lanes) -> Any:

@@ -218,6 +218,14 @@ class TestOutputs:
         found = dg.hessian(f)(np.array([0.0, 3.0]))
         assert np.array_equal(found[:, 1], [0.0, 2.0]) and not np.isfinite(found[0, 0])
 
+        def g(x):
+            return np.sqrt(x[0]) + x[1] / x[2] + np.exp(x[1])
+
+        found = dg.hessian(g, chunk=2)(np.array([0.0, 3.0, 2.0]))
+        expected = [[np.exp(3.0), -0.25], [-0.25, 0.75]]
+        np.testing.assert_allclose(found[1:, 1:], expected, rtol=1e-15)
+        assert not found[0, 1:].any() and not found[1:, 0].any() and not np.isfinite(found[0, 0])
+
 
 class TestNesting:
     """Derivatives of a product of powers: every order has a closed form."""
