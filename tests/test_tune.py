@@ -51,7 +51,10 @@ def test_the_fastest_is_taken_and_the_results_stay(prefer):
     assert dg.tune(dg.grad(f), X, 2.0) is dg.grad(f)
 
 
-@pytest.mark.parametrize("size, expected", [(3, [3]), (16, [4, 8, 16]), (65, [4, 8, 16, 32, 64])])
+@pytest.mark.parametrize(
+    "size, expected",
+    [(0, []), (3, [3]), (16, [4, 8, 16]), (65, [4, 8, 16, 22, 32, 33, 64])],
+)
 def test_candidates(prefer, size, expected):
     tried = prefer(None)
     dg.tune(dg.value_and_grad(f), np.ones(size), 1.0)

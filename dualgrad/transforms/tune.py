@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from dualgrad.transforms.plans import ColumnsPlan, HvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform
 from dualgrad.transforms.transform import transform as transform_of
 
-#: What is tried, besides the default and the number of inputs.
-CANDIDATES = (4, 8, 16, 32, 64)
+#: What is tried besides the default, and the most in each of equal sweeps, which are tried too.
+CANDIDATES, MOST = (4, 8, 16, 32, 64), (32, 64)
 #: Every candidate is called for so many seconds, in so many rounds by turns.
 SAMPLE, ROUNDS = 2e-3, 7
 
@@ -63,8 +64,10 @@ def tune(transform: Transform, *args: Any, clock: Callable[[], float] = time.per
         name = transform.plan.name if isinstance(transform, Transform) else repr(transform)
         raise TypeError(f"dg.tune: a transform with a chunk is expected, and {name} has none")
     inputs = _inputs(transform, args)
-    chunks = [n for n in (*CANDIDATES, inputs) if 0 < n <= min(inputs, max(CANDIDATES))]
-    ways: list[Any] = [transform, *(_with_chunk(transform, n) for n in sorted(set(chunks)))]
+    chunks = {n for n in CANDIDATES if n <= inputs}
+    if inputs:
+        chunks |= {ceil(inputs / ceil(inputs / most)) for most in MOST}
+    ways: list[Any] = [transform, *(_with_chunk(transform, n) for n in sorted(chunks))]
     laps = _laps([partial(way, *args) for way in ways], clock)
     return ways[laps.index(min(laps))]
 
