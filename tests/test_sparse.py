@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.sparse import coo_matrix, csc_array, csr_array, csr_matrix, diags_arr
 from scipy.sparse.linalg import spsolve
 
 import dualgrad as dg
+from dualgrad.sparse.arguments import copied, same
 
 X = np.random.default_rng(2).uniform(0.5, 2.0, 12)
 
@@ -242,6 +244,22 @@ def test_a_pattern_that_changes() -> None:
     check(given(there, 0.0), d_branching(there, 0.0))
     with pytest.raises(ValueError, match="row 2, column 0"):
         given(there, 2.0)  # compared, as another argument differs
+
+
+def test_same_arguments() -> None:
+    zero, nan = np.zeros(3), np.full(3, np.nan)
+    for a in (zero, nan, 1.5, np.nan, 2, True, "a", None, np.sin, (1, (zero, 2.0)), np.int8(3), 1j):
+        assert same(copied(a), a)
+    point = namedtuple("point", "x")(zero)
+    assert same(copied(point), point)
+    for a, b in [
+        (zero, -zero), (0.0, -0.0), (zero, zero[:2]), (zero, zero.astype(np.float32)), (1, 1.0),
+        (1, True), (np.sin, np.cos), ((1, zero), (1, nan)), ((1,), (1, 2)), ([1], [1]), (1j, -1j),
+    ]:  # fmt: skip
+        assert not same(a, b)
+    kept = copied((zero,))
+    zero[0] = 1.0
+    assert not same(kept, (zero,))
 
 
 def test_another_number_of_results() -> None:

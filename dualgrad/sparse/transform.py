@@ -16,6 +16,7 @@ from numba.core import config, ir, types
 
 from dualgrad.compile.frontend import derived, jitted
 from dualgrad.errors import NotDifferentiable
+from dualgrad.sparse.arguments import copied, same
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
 from dualgrad.sparse.structure import ByRows, Structure, canonical, lanes
 from dualgrad.transforms.api import _with_out
@@ -33,7 +34,7 @@ class Known:
 
     structure: Structure
     is_local: bool = False  # it may be another one where comparisons come out otherwise
-    others: Any = None  # the bits of the other arguments; None if it was not compared yet
+    others: Any = None  # copies of the other arguments; None if it was not compared yet
 
 
 class Sparse:
@@ -103,11 +104,9 @@ class Sparse:
 
     def _evaluate(self, args: tuple[Any, ...], out: Any) -> Any:
         known = self._at(args)
-        others = None
         compare = self.verify
         if compare is None:
-            others = _others(self.plan, args)
-            compare = known.is_local or known.others != others
+            compare = known.is_local or not same(known.others, self._others(args))
         try:
             data, wrong = self._run(known.structure, args, out, compare)
         except WrongPattern:
@@ -115,8 +114,8 @@ class Sparse:
                 raise
             wrong = True
         if wrong is False:
-            if self.given is not None and others is not None and known.others is None:
-                self._keep(args, replace(known, others=others))
+            if compare and known.others is None:
+                self._keep(args, replace(known, others=copied(self._others(args))))
             return self._result(known.structure, data, out)
         if self.given is not None:
             self._confirm(known.structure, args, wrong)
@@ -193,14 +192,19 @@ class Sparse:
         self._last = known
         return known
 
+    def _others(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments other than that to differentiate by."""
+        k = self.plan.argnum
+        return args[:k] + args[k + 1 :]
+
     def _detected(self, args: tuple[Any, ...]) -> Known:
         if config.DISABLE_JIT:
             raise NotDifferentiable(f"dg.{self.plan.name} needs Numba's compiler")
         if self.given is None:
-            return Known(*self._detect(args), _others(self.plan, args))
+            return Known(*self._detect(args), copied(self._others(args)))
         if isinstance(self.given, str):
             full = canonical(np.ones(self._shape(args), bool))
-            return Known(self._of(full), False, _others(self.plan, args))
+            return Known(self._of(full), False, copied(self._others(args)))
         return Known(self._of(self.given))
 
     def _detect(self, args: tuple[Any, ...]) -> tuple[Structure, bool]:
@@ -346,23 +350,3 @@ def _wrong_rows(error: np.ndarray, x: Any, result: Any) -> np.ndarray:
     # what is not finite is wrong where no entry says so
     wrong = (missing > eps**0.75 * size) | (np.isnan(missing) & np.isfinite(size))
     return np.flatnonzero(wrong.any(axis=0))
-
-
-def _others(plan: CompressedPlan, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments other than that to differentiate by, as something to compare."""
-    return tuple(_bits(arg) for k, arg in enumerate(args) if k != plan.argnum)
-
-
-def _bits(arg: Any) -> Any:
-    """Something equal for arguments of one type, shape and content."""
-    if isinstance(arg, np.ndarray):
-        return arg.dtype, arg.shape, arg.tobytes()
-    if isinstance(arg, float):
-        return type(arg), arg.hex()
-    if isinstance(arg, (complex, np.generic)):
-        return type(arg), np.asarray(arg).tobytes()
-    if isinstance(arg, tuple):
-        return type(arg), tuple(map(_bits, arg))
-    if isinstance(arg, (int, str, type(None))) or callable(arg):
-        return type(arg), arg
-    return object()  # it may change: equal to nothing
