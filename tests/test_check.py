@@ -219,6 +219,18 @@ def test_derivatives_that_vanish(method):
     assert wrong.guess == ""
 
 
+def test_rounding_is_no_error_and_smallness_is_no_excuse():
+    assert dg.check_jacobian(model, d_model(X) + 1e-16, X).ok  # where zeros are, too
+    assert not dg.check_jacobian(model, d_model(X) + 1e-13, X, raises=False).ok
+
+    def tiny(x):
+        return 1e-30 * x * x
+
+    for method in METHODS:
+        assert dg.check_derivative(tiny, 4e-30, 2.0, method=method).ok
+        assert not dg.check_derivative(tiny, 4.001e-30, 2.0, method=method, raises=False).ok
+
+
 def test_edges_of_domains():
     with np.errstate(divide="ignore"):
         assert dg.check_derivative(np.sqrt, lambda x: 0.5 / np.sqrt(x), np.float64(0.0)).ok
