@@ -974,7 +974,7 @@ SHAPE = [
         "t = 0.0 * x[0, 0]\n    for e in x.flat: t += e * e; t",
         "t = 0.0 * x[0, 0]\n    for e in np.nditer(x): t += e.item() * e.item(); t",
         "t = 0.0 * x[0, 0]\n    for e in x: t += e[0]; t",
-        "x.flat[3] * x.T.flat[1]",
+        "x.flat[x.size - 1] * x.T.flat[x.size // 3]",
     ),
     row(
         "nditer of two",
