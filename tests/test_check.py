@@ -274,9 +274,12 @@ def test_operators_and_their_adjoints():
     forward = LinearOperator((3, 3), matvec=right.matvec, dtype=float)
     assert dg.check_jacobian(model, lambda x: forward, X).ok
     wrong = LinearOperator((3, 3), right.matvec, rmatvec=right.matvec, dtype=float)
-    report = dg.check_jacobian(model, wrong, X, raises=False)
-    assert "adjoint" in topics(report)
-    assert not report.ok
+    for mode in ("full", "fast"):
+        report = dg.check_jacobian(model, wrong, X, mode=mode, raises=False)
+        assert topics(report)[0] == "adjoint"
+        assert not report.ok
+    assert dg.check_hessian(energy, sparse.csr_array(h_energy(X)), X).ok
+    assert dg.check_hessian(energy, aslinearoperator(h_energy(X)), X, mode="fast").ok
 
 
 # --- beyond the numbers ----------------------------------------------------------------------

@@ -327,6 +327,7 @@ def _check(
     values, remarks = under_test.readings(given, problem.x, extra + problem.args)
     if pattern is not None:
         remarks += [it for value in values for it in under_test.outside(value, pattern)]
+    remarks += under_test.adjoint(values[0])
     fast = mode == "fast" or (mode == "auto" and np.prod(problem.shape) > run.LARGE)
     check = run.fast if fast else run.full
     report = check(name, problem, values, method, rtol)

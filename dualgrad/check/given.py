@@ -42,32 +42,23 @@ def readings(given: Any, x: Any, args: tuple[Any, ...]) -> tuple[list[Any], list
     return values[:1], remarks
 
 
-def dense(value: Any, problem: Problem) -> tuple[list[np.ndarray], list[Remark]]:
-    """All that a value says of each entry, in the shape of the derivative if it can be.
-
-    An operator says it twice, by its products and by those of its adjoint.
-    """
+def dense(value: Any, problem: Problem) -> tuple[np.ndarray, list[Remark]]:
+    """The value as an array, in the shape of the derivative if it can be."""
     if is_operator(value):
-        identity = np.eye(value.shape[1], dtype=np.asarray(problem.x).dtype)
-        parts = [np.asarray(value.matmat(identity))]
-        adjoint = _adjoint(value)
-        if adjoint is not None:
-            parts.append(adjoint)
-            size = np.max(np.abs(parts[0]), initial=0.0)
-            if not np.allclose(
-                parts[0], adjoint, rtol=np.sqrt(problem.eps), atol=problem.eps * size
-            ):
-                remark = Remark("adjoint", "rmatvec is not the adjoint of matvec", fails=True)
-                return [in_shape(part, problem.shape)[0] for part in parts], [remark]
-        arrays = parts[:1]
+        array = np.asarray(value.matmat(np.eye(value.shape[1], dtype=np.asarray(problem.x).dtype)))
+    elif is_sparse(value):
+        array = value.toarray()
     else:
-        arrays = [value.toarray() if is_sparse(value) else value]
-    if is_operator(value) or is_sparse(value):  # which have two axes, whatever f has
-        rows = problem.y.size
-        if arrays[0].shape == (rows, int(np.prod(problem.shape)) // max(rows, 1)):
-            arrays = [arrays[0].reshape(problem.shape)]
-    array, remarks = in_shape(arrays[0], problem.shape)
-    return [array], remarks
+        return in_shape(value, problem.shape)
+    if array.shape == matrix_shape(problem):  # two axes, whatever f has
+        array = array.reshape(problem.shape)
+    return in_shape(array, problem.shape)
+
+
+def matrix_shape(problem: Problem) -> tuple[int, int]:
+    """The shape of the derivative as a matrix: a row for each output, or each first derivative."""
+    columns = np.size(problem.x)
+    return int(np.prod(problem.shape)) // max(columns, 1), columns
 
 
 def _numbers(value: Any) -> Any:
@@ -83,12 +74,25 @@ def _numbers(value: Any) -> Any:
     return array
 
 
-def _adjoint(operator: Any) -> np.ndarray | None:
-    """The matrix by products with the adjoint; None if the operator has none."""
+def adjoint(value: Any) -> list[Remark]:
+    """Whether the adjoint of an operator, if it has one, is that of its products.
+
+    The dot-product test: Claerbout, *Earth Soundings Analysis*, Blackwell 1992, section 5.1.
+    """
+    if not is_operator(value):
+        return []
+    rng = np.random.default_rng(0)
+    u, v = (rng.standard_normal(n) for n in value.shape)
+    forward = np.asarray(value.matvec(v))
     try:
-        return np.asarray(operator.rmatmat(np.eye(operator.shape[0]))).conj().T
+        back = np.asarray(value.rmatvec(u))
     except (AttributeError, NotImplementedError, TypeError):  # SciPy calls a None
-        return None
+        return []
+    eps = max(float(np.finfo(it.dtype).eps) for it in (forward, back))
+    size = np.linalg.norm(u) * np.linalg.norm(forward) + np.linalg.norm(back) * np.linalg.norm(v)
+    if np.abs(np.vdot(u, forward) - np.vdot(back, v)) <= np.sqrt(eps) * size:
+        return []
+    return [Remark("adjoint", "rmatvec is not the adjoint of matvec", fails=True)]
 
 
 def in_shape(array: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, list[Remark]]:

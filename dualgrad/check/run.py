@@ -23,10 +23,11 @@ def full(
     name: str, problem: Problem, values: list[Any], method: Method, rtol: float | None
 ) -> CheckReport:
     """Every entry."""
-    arrays, remarks = [], []
+    arrays: list[np.ndarray] = []
+    remarks: list[Remark] = []
     for value in values:
-        found, said = under_test.dense(value, problem)
-        arrays += found
+        array, said = under_test.dense(value, problem)
+        arrays.append(array)
         remarks += [it for it in said if it not in remarks]
     remarks += _repeatable(problem)
     reference, reasons = find(problem, method)
@@ -90,16 +91,19 @@ def _reasons(reasons: list[str]) -> list[Remark]:
 def _product(value: Any, problem: Problem, line: Problem) -> tuple[np.ndarray, list[Remark]]:
     """What a derivative says of a line."""
     if under_test.is_operator(value) or under_test.is_sparse(value):
-        rows = int(np.prod(problem.y_shape))
-        if value.shape != (rows, np.size(problem.x)):
-            text = f"{value.shape}, and {(rows, np.size(problem.x))} is expected"
+        expected = under_test.matrix_shape(problem)
+        if value.shape != expected:
+            text = f"{value.shape}, and {expected} is expected"
             return np.zeros(line.shape), [Remark("shape", text, fails=True)]
-        result = np.asarray(value @ np.ravel(line.v))
-        return (result if problem.order == 1 else np.ravel(line.v) @ result).reshape(line.shape), []
-    array, said = under_test.in_shape(value, problem.shape)
-    if array.shape != problem.shape:
+        left = problem.shape[: len(problem.shape) - np.ndim(line.v)]
+        array, said = np.asarray(value @ np.ravel(line.v)).reshape(left), []
+        products = problem.order - 1
+    else:
+        array, said = under_test.in_shape(value, problem.shape)
+        products = 0 if problem.v is not None else problem.order
+    if said:
         return np.zeros(line.shape), said
-    for _ in range(problem.order if problem.v is None else 0):
+    for _ in range(products):
         array = np.tensordot(array, line.v, axes=np.ndim(line.v))
     return array, said
 
