@@ -96,7 +96,7 @@ def _product(value: Any, problem: Problem, line: Problem) -> tuple[np.ndarray, l
             text = f"{value.shape}, and {expected} is expected"
             return np.zeros(line.shape), [Remark("shape", text, fails=True)]
         left = problem.shape[: len(problem.shape) - np.ndim(line.v)]
-        array, said = np.asarray(value @ np.ravel(line.v)).reshape(left), []
+        array, said = np.asarray(value @ np.ravel(line.v)).reshape(left), list[Remark]()
         products = problem.order - 1
     else:
         array, said = under_test.in_shape(value, problem.shape)
