@@ -36,9 +36,11 @@ def _scores(report: CheckReport, axes: Any) -> None:
         )  # fmt: skip
         axes.figure.colorbar(image, ax=axes, label="log10 of the score")
         axes.set(xlabel="column", ylabel="row")
+        axes.locator_params(integer=True)
     else:
         axes.semilogy(np.maximum(np.atleast_1d(scores), 1e-17), "o")
         axes.set(xlabel="entry", ylabel="score")
+        axes.locator_params(axis="x", integer=True)
 
 
 def _differences(report: CheckReport, axes: Any) -> None:
