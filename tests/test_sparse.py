@@ -523,6 +523,27 @@ def test_hessian_of_a_wrong_pattern() -> None:
         dg.sparse_hessian(tridiagonal)(X)
 
 
+@njit
+def cubes(x):
+    s = x.dtype.type(0)
+    for v in x:
+        s += v * v * v
+    return s
+
+
+def test_hessian_of_every_input() -> None:
+    g = dg.sparse_hessian(cubes, chunk=2)
+    for n in (0, 1, 3):
+        check(g(X[:n]), np.diag(6 * X[:n]))
+    check(g(np.repeat(X, 2)[::2]), np.diag(6 * X))
+    found = g(np.arange(5, dtype=np.float32))
+    assert found.dtype == np.float32
+    check(found, np.diag(6.0 * np.arange(5)))
+    g(X)
+    np.testing.assert_allclose(dg.vmap(g)(np.array([X, 2 * X])), [6 * X, 12 * X])
+    assert g.summary(X).sweeps == 6
+
+
 def test_products_at_large_n_need_no_hessian() -> None:
     args = np.linspace(0.5, 1.5, 12), np.arange(9), np.arange(1, 10), np.ones(9)
     v = np.cos(args[0])
