@@ -36,7 +36,7 @@ class SparseHessian(Sparse):
     def _shape(self, args: tuple[Any, ...]) -> tuple[int, int]:
         return (args[self.plan.argnum].size,) * 2
 
-    def _lanes(self, structure: Structure) -> int:
+    def _lanes(self, structure: Structure, spare: bool = False) -> int:
         from dualgrad.transforms.chunks import ROWS
 
         return ROWS if self.chunk is None else self.chunk
@@ -52,10 +52,10 @@ class SparseHessian(Sparse):
 class BlocksOfColours(Sparse):
     """What Hessians of sums of terms have in common: blocks on and below the diagonal."""
 
-    def _lanes(self, structure: Structure) -> int:
+    def _lanes(self, structure: Structure, spare: bool = False) -> int:
         from dualgrad.transforms.chunks import ROWS
 
-        return lanes(min(structure.count, ROWS)) if self.chunk is None else self.chunk
+        return lanes(min(structure.count + spare, ROWS)) if self.chunk is None else self.chunk
 
     def _sweeps(self, structure: Structure) -> int:
         from dualgrad.transforms.chunks import COLUMNS

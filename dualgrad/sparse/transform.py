@@ -108,7 +108,7 @@ class Sparse:
         if compare is None:
             compare = known.is_local or not same(known.others, self._others(args))
         try:
-            data, wrong = self._run(known.structure, args, out, compare)
+            data, wrong = self._run(known, args, out, compare)
         except WrongPattern:
             if self.given is not None:
                 raise
@@ -121,15 +121,15 @@ class Sparse:
             self._confirm(known.structure, args, wrong)
             return self._result(known.structure, data, out)
         known = self._keep(args, self._detected(args))
-        data, _ = self._run(known.structure, args, out, False)
+        data, _ = self._run(known, args, out, False)
         return self._result(known.structure, data, out)
 
-    def _run(
-        self, structure: Structure, args: tuple[Any, ...], out: Any, compare: bool
-    ) -> tuple[Any, Any]:
+    def _run(self, known: Known, args: tuple[Any, ...], out: Any, compare: bool) -> tuple[Any, Any]:
         """The entries, and those rows in which they are wrong; False if there are none."""
+        structure = known.structure
         colours, count, arrays = structure.colours, structure.count, structure.arrays
-        kernel = self._kernel(self._lanes(structure), compare)
+        # what is compared at every call has a lane for that; else few kernels are worth more
+        kernel = self._kernel(self._lanes(structure, compare and known.is_local), compare)
         data = self._buffer(structure, out)
         if not compare:
             return kernel(*args, colours, count, *arrays, _NO_PROBE, _NO_ERROR, data), False
@@ -151,8 +151,8 @@ class Sparse:
             self._kernels[n, compare] = transform(plan, n, signature, self.cache)
         return self._kernels[n, compare]
 
-    def _lanes(self, structure: Structure) -> int:
-        return lanes(structure.count) if self.chunk is None else self.chunk
+    def _lanes(self, structure: Structure, spare: bool = False) -> int:
+        return lanes(structure.count + spare) if self.chunk is None else self.chunk
 
     def _sweeps(self, structure: Structure) -> int:
         return -(-structure.count // self._lanes(structure))
@@ -181,7 +181,9 @@ class Sparse:
                 f"array of one dimension, and is {type(x).__name__} of shape {np.shape(x)}"
             )
         known = self._known.get((x.shape, x.dtype))
-        self._last = known = known or self._keep(args, self._detected(args))
+        if known is None:
+            return self._keep(args, self._detected(args))
+        self._last = known
         return known
 
     def _keep(self, args: tuple[Any, ...], known: Known) -> Known:
