@@ -367,6 +367,17 @@ def test_inside_njit_and_nested() -> None:
         call(fresh, X)
 
 
+def test_compiled_code_compares() -> None:
+    here, there = X[:6], np.r_[-1.0, X[1:6]]
+    g = dg.sparse_jacobian(branching, np.eye(6, dtype=bool), chunk=3)
+    mapped = dg.vmap(g, (0, None))
+    np.testing.assert_allclose(mapped(np.array([there, there]), 0.0), 2 * np.array([there, there]))
+    with pytest.raises(ValueError, match="misses a nonzero"):
+        mapped(np.array([there, here]), 0.0)
+    unchecked = dg.sparse_jacobian(branching, np.eye(6, dtype=bool), chunk=3, verify=False)
+    assert dg.vmap(unchecked, (0, None))(np.array([there, here]), 0.0).shape == (2, 6)
+
+
 def test_vmap() -> None:
     points = np.array([X, X + 1.0, X * 2.0])
     data = dg.vmap(FIXED, in_axes=(0, None))(points, 2.0)

@@ -61,7 +61,8 @@ def sparse_jacobian(
 
         It has ``.pattern``, ``.colors``, ``.summary`` and ``.spy``, functions of the same
         arguments. In compiled code, and mapped by `vmap`, it returns the array of the nonzeros for
-        the present pattern, and nothing is compared.
+        the present pattern: that of the last call from Python, or the one that was given. There
+        every result is compared, unless `verify` is False, and a wrong pattern is a ValueError.
 
     Raises
     ------

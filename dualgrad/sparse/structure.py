@@ -42,7 +42,7 @@ class Structure:
     @functools.cached_property
     def direction(self) -> np.ndarray:
         """A vector for comparisons, of which no item is small."""
-        return np.random.default_rng(0).uniform(1.0, 2.0, self.colours.size)
+        return _fixed(np.random.default_rng(0).uniform(1.0, 2.0, self.colours.size))
 
     def with_data(self, data: Any) -> Any:
         """The `csr_array` of this pattern with these items."""

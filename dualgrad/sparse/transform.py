@@ -26,6 +26,7 @@ from dualgrad.transforms.transform import Transform, transform
 KEPT = 8
 #: What a kernel is given when nothing is compared.
 _NO_PROBE, _NO_ERROR = np.empty(0), np.empty((2, 0))
+_NO_PROBE.setflags(write=False)  # as directions are: kernels are compiled for that
 
 
 @dataclass(frozen=True)
@@ -267,23 +268,39 @@ class Sparse:
         return types.Dispatcher(self._native(known.structure))
 
     def _native(self, structure: Structure) -> Any:
-        """The derivative for one pattern as an `@njit` function."""
+        """The derivative for one pattern as an `@njit` function.
+
+        It cannot know what its other arguments were, or find another pattern: it compares, and
+        raises.
+        """
         if self not in structure.calls:
+            from dualgrad.sparse.native import explains
+
             name, params = self.plan.name, self.__signature__.parameters
             tail = "_" * max(map(len, params))  # longer than the name of any parameter
-            *globals_, _, _ = (f"{key}{tail}" for key in self.plan.structure)
-            further = structure.colours, structure.count, *structure.arrays
-            names: dict[str, Any] = dict(zip(globals_, further, strict=True))
-            names[f"empty{tail}"] = np.empty
-            names[f"kernel{tail}"] = self._kernel(self._lanes(structure), False)
+            compare = self.verify is not False
+            keys = [f"{key}{tail}" for key in self.plan.structure]
+            shape = structure.compared if compare else (2, 0)
+            probe = structure.direction if compare else _NO_PROBE
+            arrays = structure.colours, structure.count + compare, *structure.arrays, probe
+            names: dict[str, Any] = dict(zip(keys[:-1], arrays, strict=True))
+            names[f"zeros{tail}"], names[f"explains{tail}"] = np.zeros, explains
+            names[f"kernel{tail}"] = self._kernel(self._lanes(structure, compare), True)
             names["defaults"] = {key: it.default for key, it in params.items()}
             declared = ", ".join(
                 key if it.default is it.empty else f"{key}=defaults[{key!r}]"
                 for key, it in params.items()
             )
-            nothing = f"empty{tail}(0), empty{tail}((2, 0))"
-            arguments = ", ".join([*self.plan.params, *globals_, nothing, "out"])
-            exec(f"def {name}({declared}):\n    return kernel{tail}({arguments})", names)
+            error, result, x = keys[-1], f"result{tail}", self.plan.params[self.plan.argnum]
+            arguments = ", ".join([*self.plan.params, *keys, "out"])
+            lines = [
+                f"def {name}({declared}):",
+                f"    {error} = zeros{tail}({shape})",
+                f"    {result} = kernel{tail}({arguments})",
+                f"    explains{tail}({x}, {result}, {error})",
+                f"    return {result}",
+            ]
+            exec("\n".join(lines), names)
             structure.calls[self] = jitted(names[name], nogil=True)
         return structure.calls[self]
 
