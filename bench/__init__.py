@@ -13,7 +13,8 @@ from bench.common import Workload
 
 MODULES = (
     "rosenbrock", "ackley", "hessians", "chebyquad", "dense_layer", "linear_algebra",
-    "bundle_adjustment", "brusselator", "sparse_scaling", "colouring", "call_overhead", "first_result",
+    "bundle_adjustment", "brusselator", "sparse_scaling", "colouring", "call_overhead",
+    "first_result",
 )  # fmt: skip
 
 
