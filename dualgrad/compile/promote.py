@@ -109,6 +109,20 @@ def as_array_of(typingctx: Any, array: Any, dtype: Any) -> Any:
 
 
 @intrinsic
+def room_for(typingctx: Any, array: Any, dtype: Any) -> Any:
+    """A new array in the shape and layout of another, with another type of items: not filled."""
+    result = types.Array(dtype.instance_type, array.ndim, array.layout)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = context.make_array(array)(context, builder, args[0])
+        shape = cgutils.unpack_tuple(builder, source.shape, array.ndim)
+        _, room = _in_memory(context, builder, result, shape)
+        return impl_ret_new_ref(context, builder, result, room._getvalue())
+
+    return result(array, dtype), codegen
+
+
+@intrinsic
 def copy_into(typingctx: Any, target: Any, source: Any) -> Any:
     """Copy the items of an array into one of the same shape, with the type of its items."""
 
@@ -124,17 +138,21 @@ def copy_into(typingctx: Any, target: Any, source: Any) -> Any:
 
 
 def _copied(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
-    """A copy in memory of its own, in C order where the layout is any.
-
-    Its type says any all the same: of such an array some functions return a copy (`ravel`) that of
-    a contiguous one return a view.
-    """
     array = context.make_array(source)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape, source.ndim)
-    in_memory = target.copy(layout="C") if target.layout == "A" else target
-    copy = arrayobj._empty_nd_impl(context, builder, in_memory, shape)
+    in_memory, copy = _in_memory(context, builder, target, shape)
     _copy_items(context, builder, source, array, in_memory, copy)
     return impl_ret_new_ref(context, builder, target, copy._getvalue())
+
+
+def _in_memory(context: Any, builder: Any, ty: Any, shape: Any) -> tuple[Any, Any]:
+    """A new array, and the type of how it lies in memory: in C order where the layout is any.
+
+    Its own type says any all the same: of such an array some functions return a copy (`ravel`)
+    that of a contiguous one return a view.
+    """
+    in_memory = ty.copy(layout="C") if ty.layout == "A" else ty
+    return in_memory, arrayobj._empty_nd_impl(context, builder, in_memory, shape)
 
 
 def _copy_items(

@@ -72,7 +72,7 @@ class Compressed(Sweep):
         it, tag, n = self.input, self.tag, self.n
         body = [f"if colours.size != a{it.k}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
-        body += [f"d{it.k}{tag} = np.empty(a{it.k}.size, D{it.k}{tag})", *self.buffer()]
+        body += [f"d{it.k}{tag} = room_for(a{it.k}, D{it.k}{tag})", *self.buffer()]
         if self.plan.part:
             parameters += ["start", "total"]
         else:

@@ -69,7 +69,7 @@ class _Second(Sweep):
         x, it, parameters = f"a{self.input.k}", self.input, self.plan.structure
         body = [f"if colours.size != {x}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
-        body += [f"{self.duals} = np.empty({x}.size, D{it.k}{self.tag})", *self.buffer(), *blocks]
+        body += [f"{self.duals} = room_for({x}, D{it.k}{self.tag})", *self.buffer(), *blocks]
         arguments = ", ".join([*(f"a{k}" for k in range(len(self.types))), *parameters, "out"])
         return "\n".join([f"def kernel({arguments}):", *indented([*body, f"return {end}"])])
 

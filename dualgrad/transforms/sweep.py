@@ -16,7 +16,7 @@ from numba.core import types
 from dualgrad.compile.activity import Summary, is_buffer, summarise
 from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
-from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
+from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, room_for
 from dualgrad.compile.rewrite import is_items
 from dualgrad.scalars import join, value_of
 from dualgrad.transforms import lanes_io, plans
@@ -81,7 +81,7 @@ class Output:
 NAMES: dict[str, Any] = {"np": np} | {
     function.__name__: function
     for function in (
-        as_array_of, copy_into, place, private, promote, value_of, lanes_io.borrowed,
+        as_array_of, copy_into, place, private, promote, room_for, value_of, lanes_io.borrowed,
         lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
         lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
         lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
