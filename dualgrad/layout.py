@@ -66,6 +66,7 @@ class LanesModel(models.PrimitiveModel):
                 item = self._base.as_data(builder, get_lane(builder, self.fe_type, value, k))
                 data = builder.insert_value(data, item, k)
             return data
+        align_stack(builder)
         start = 0
         for k, count in enumerate(self._stored):
             vector, _, place = _vector_with(builder, self.fe_type, value, start)
@@ -103,6 +104,17 @@ class LanesModel(models.PrimitiveModel):
         return vectors[0] if len(vectors) == 1 else cgutils.pack_struct(builder, vectors)
 
 
+def align_stack(builder: Any) -> None:
+    """Have the function that is being built keep its stack aligned to the longest vectors.
+
+    LLVM does so for variables in memory, not for registers that it spills, and those of duals are
+    many: at an address that the system picks at random, most would lie in two lines of the cache.
+    """
+    attributes = builder.function.attributes
+    attributes.alignstack = 64
+    attributes.add("noredzone")  # harmless, and llvmlite writes no attributes without a named one
+
+
 def vectors_of(n: int) -> list[int]:
     """How many of `n` lanes each vector in registers holds."""
     largest = 1 << n.bit_length() - 1
@@ -124,6 +136,7 @@ def _width(n: int) -> int:
 def by_vector(builder: Any, ty: Lanes, operation: Any, *operands: Any) -> Any:
     """An operation on vectors for each of those that hold the lanes over a float base."""
     vectors = [in_vectors(builder, ty, it) for it in operands]
+    align_stack(builder)
     results = [operation(*them) for them in zip(*vectors, strict=True)]
     return results[0] if len(results) == 1 else cgutils.pack_struct(builder, results)
 
