@@ -17,14 +17,11 @@ _noted = ctypes.c_uint8(0)
 binding.add_symbol(_SYMBOL, ctypes.addressof(_noted))
 
 
-def forget() -> None:
-    """Start anew."""
-    _noted.value = 0
-
-
-def noted() -> bool:
-    """Whether a run has been steered since."""
-    return bool(_noted.value)
+def exchange(value: bool) -> bool:
+    """Whether a run has been steered since the last exchange; from now on, `value`."""
+    before = bool(_noted.value)
+    _noted.value = value
+    return before
 
 
 def note(builder: Any, words: Any = None) -> None:

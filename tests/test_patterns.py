@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.sparse as sp
 from numba import njit, vectorize
 
 import dualgrad as dg
+from dualgrad import steering
 from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.sparse import patterns
 from dualgrad.sparse.detection import sets_in
@@ -232,3 +234,23 @@ def test_refused() -> None:
         dg.jacobian_pattern(neighbours, out_argnum=0)
     with pytest.raises(TypeError, match="a function is expected"):
         dg.jacobian_pattern(3.0)  # type: ignore[arg-type]
+
+
+def ordered(x):
+    return np.sort(x)
+
+
+def test_threads_take_turns() -> None:
+    x = np.array([0.5, 0.25, 1.5])
+    functions = [as_dispatcher(it) for it in (ordered, neighbours) for _ in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda f: patterns.jacobian(f, (x,), 0, None).is_local, functions)
+    assert [*found] == [True] * 8 + [False] * 8
+
+
+def test_watches_within_watches() -> None:
+    with patterns.Watch() as outer:
+        steering.exchange(True)
+        with patterns.Watch() as inner:
+            pass
+    assert (outer.is_local, inner.is_local) == (True, False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +29,9 @@ def jacobian(
         function, _parameters(function), argnum, out_argnum, False, "jacobian_pattern"
     )
     kernel, n = sweep(plan, cache), np.size(args[argnum])
-    with _steered() as is_local:
+    with Watch() as watch:
         found = detected(lambda seeds: kernel(seeds, *args), n, WORDS)
-    return Pattern(found, is_local())
+    return Pattern(found, watch.is_local)
 
 
 def hessian(
@@ -60,9 +59,9 @@ def hessian(
             )
         return words[:, 0]
 
-    with _steered() as is_local:
+    with Watch() as watch:
         found = detected(words_of, n, WORDS_OF_PAIRS)
-    return Pattern(_symmetric(found), is_local())
+    return Pattern(_symmetric(found), watch.is_local)
 
 
 def _of_terms(kernel: Any, terms: Pattern, args: tuple[Any, ...]) -> Pattern:
@@ -75,7 +74,7 @@ def _of_terms(kernel: Any, terms: Pattern, args: tuple[Any, ...]) -> Pattern:
     colours = of_columns(pattern)
     count = int(colours.max(initial=-1)) + 1
     found, sets = [], sets_in(WORDS_OF_PAIRS)
-    with _steered() as is_local:
+    with Watch() as watch:
         for first in range(0, count, sets):
             seeds = np.zeros((n, WORDS_OF_PAIRS), np.uint32)
             bits = colours - first
@@ -85,7 +84,7 @@ def _of_terms(kernel: Any, terms: Pattern, args: tuple[Any, ...]) -> Pattern:
             found.append(pairs_of_terms(words, pattern.indptr, pattern.indices, colours, first))
     if not found:
         return Pattern(_empty(n, n), terms.is_local)
-    return Pattern(_symmetric(matrix(found, (n, n))), terms.is_local or is_local())
+    return Pattern(_symmetric(matrix(found, (n, n))), terms.is_local or watch.is_local)
 
 
 def _symmetric(pattern: Any) -> Any:
@@ -101,10 +100,27 @@ def _empty(m: int, n: int) -> Any:
     return sp.csr_array((m, n), dtype=bool)
 
 
-@contextmanager
-def _steered() -> Iterator[Callable[[], bool]]:
-    """Watch whether a comparison steers the runs inside."""
-    from dualgrad import steering
+class Watch:
+    """Whether a comparison has steered the runs inside of a `with` block.
 
-    steering.forget()
-    yield steering.noted
+    There is one note for all threads: they take turns. A run may itself look for a pattern.
+    """
+
+    def __init__(self) -> None:
+        self.is_local = False
+
+    def __enter__(self) -> Watch:
+        from dualgrad import steering
+
+        _turn.acquire()
+        self._outside = steering.exchange(False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from dualgrad import steering
+
+        self.is_local = steering.exchange(self._outside)
+        _turn.release()
+
+
+_turn = threading.RLock()
