@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 NAMES = [
     "callbacks", "checking", "checking_c", "checking_jax", "checking_scipy", "checking_torch",
-    "dask", "scipy", "sparse",
+    "dask", "mathematics", "scipy", "sparse",
 ]  # fmt: skip
 #: modules that need not be there
 NEEDS = {"dask": "dask.array", "checking_jax": "jax", "checking_torch": "torch"}
