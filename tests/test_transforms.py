@@ -374,3 +374,13 @@ def test_lanes_in_several_vectors(chunk):
     np.testing.assert_allclose(dg.jacobian(of_everything, chunk=chunk)(x), expected, rtol=1e-13)
     half = dg.jacobian(of_everything, chunk=chunk)(x.astype(np.float32))
     np.testing.assert_allclose(half, expected, rtol=2e-4, atol=2e-4)
+
+
+def test_functions_of_numpy_themselves() -> None:
+    """With their default options; some are Python code that Numba cannot compile."""
+    x = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(dg.grad(np.prod)(x), [2.0, 6.0, 3.0])
+    np.testing.assert_array_equal(dg.jacobian(np.sort)(x), np.eye(3)[[1, 2, 0]])
+    np.testing.assert_array_equal(dg.jacobian(np.cumsum)(x), np.tri(3))
+    with pytest.raises(TypeError):
+        dg.grad(np.prod)(x, 0)

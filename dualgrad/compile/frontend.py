@@ -155,7 +155,11 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
     elif (signature := _declared(function)) is not None:
         count = len(signature.args)
     else:
-        return list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
+        if (getattr(function, "__module__", None) or "").split(".")[0] == "numpy":
+            # Numba takes few of NumPy's options, and not the default of all that it takes
+            parameters = [p for p in parameters if p.default is p.empty]
+        return parameters
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return [inspect.Parameter(f"x{k}", kind) for k in range(count)]
 
