@@ -2,7 +2,7 @@
 
 A way is a memory layout, a precision, a size, an option of the compiler or one more derivative.
 All rows in all ways take an hour: `python -m tests.coverage_table --run strided,empty`. The tests
-run each row in one way, which its name decides.
+run each row in a few (`--run usual`).
 """
 
 from __future__ import annotations
@@ -73,9 +73,14 @@ WAYS: dict[str, Way] = {
 APART = tuple(name for name, way in WAYS.items() if way.options is _CHECKED)
 
 
-def chosen(row: table.Row, names: tuple[str, ...]) -> str:
-    """The one of several names that falls to a row."""
-    return names[zlib.crc32(row.name.encode()) % len(names)]
+OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized", "pattern")
+
+
+def usual(row: table.Row) -> list[str]:
+    """The ways in which the tests run a row; one in six in another way, which its name decides."""
+    number = zlib.crc32(row.name.encode())
+    other = [OTHERS[number // 6 % len(OTHERS)]] if number % 6 == 0 else []
+    return ["plain", "views", *(["small"] if row.small else []), *other]
 
 
 def failures(row: table.Row, name: str) -> Iterator[str]:

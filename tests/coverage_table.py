@@ -1386,7 +1386,8 @@ def main() -> None:
     first, step = map(int, options.part.split("/"))
     failed = False
     for row in coverage_runs.table.ROWS[first::step]:
-        for name in options.run.split(","):
+        names = coverage_runs.usual(row) if options.run == "usual" else options.run.split(",")
+        for name in names:
             for failure in coverage_runs.failures(row, name):
                 failed = True
                 print(failure, flush=True)

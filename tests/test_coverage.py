@@ -12,28 +12,24 @@ import dualgrad as dg
 from tests import coverage_runs as runs
 from tests import coverage_table as table
 
-OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized", "pattern")
+#: Into so many processes the rows are split: what Numba has compiled stays in memory for good.
+PARTS = 10
 
 
-@pytest.mark.parametrize("row", table.ROWS, ids=lambda row: row.name)
-def test_forms(row: table.Row) -> None:
-    assert list(runs.failures(row, "plain")) == []
-    assert list(runs.failures(row, "views")) == []
-    if row.small:
-        assert list(runs.failures(row, "small")) == []
-
-
-@pytest.mark.parametrize("row", table.ROWS[::6], ids=lambda row: row.name)
-def test_forms_in_another_way(row: table.Row) -> None:
-    assert list(runs.failures(row, runs.chosen(row, OTHERS))) == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_forms(part: int) -> None:
+    _run("usual", f"{part}/{PARTS}")
 
 
 @pytest.mark.parametrize("way", runs.APART)
 def test_forms_with_checked_bounds(way: str) -> None:
     """Few rows: the processes that run all of them are started by hand."""
-    command = [sys.executable, "-m", "tests.coverage_table", "--run", way, "--part"]
-    number = runs.APART.index(way)
-    done = subprocess.run([*command, f"{number}/40"], capture_output=True, text=True, check=False)
+    _run(way, f"{runs.APART.index(way)}/40")
+
+
+def _run(ways: str, part: str) -> None:
+    command = [sys.executable, "-m", "tests.coverage_table", "--run", ways, "--part", part]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
