@@ -188,6 +188,13 @@ def decides(builder: Any, ty: types.Type, words: Any = None) -> None:
         steering.note(builder, words)
 
 
+def _all_decide(builder: Any, arg_types: Any, parts: Any) -> None:
+    """Note that a result has no tangent, and depends on its active operands all the same."""
+    for ty, (_, tangents) in zip(arg_types, parts, strict=True):
+        if tangents is not None:
+            decides(builder, ty, tangents)
+
+
 def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFunction) -> None:
     """Register typing and lowering of `fn` on duals, its tangents made by `tangent`."""
 
@@ -201,10 +208,8 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
         ]
         values = [value for value, _ in parts]
         result_type, result = lanes.call(context, builder, fn, below, values)
-        if tangent is _constant or not isinstance(sig.return_type, DualType):
-            for ty, (_, t) in zip(sig.args, parts, strict=True):
-                decides(builder, ty, t)
         if not isinstance(sig.return_type, DualType):
+            _all_decide(builder, sig.args, parts)
             return context.cast(builder, result, result_type, sig.return_type)
         lanes_type = sig.return_type.lanes
         tangents = [
@@ -223,7 +228,10 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
             follow = SERIES[fn]
         elif isinstance(level, PatternType):
             follow = PATTERNS.get(fn, tangent)
-        return pack(context, builder, sig.return_type, result, follow(seen))
+        followed = follow(seen)
+        if followed is None:  # constant here, and another constant elsewhere
+            _all_decide(builder, sig.args, parts)
+        return pack(context, builder, sig.return_type, result, followed)
 
     typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
     infer_global(fn, types.Function(typing))

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numba import njit, vectorize
 
 import dualgrad as dg
-from dualgrad import steering
+from dualgrad import rules, steering
 from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.sparse import patterns
 from dualgrad.sparse.detection import sets_in
@@ -163,6 +163,18 @@ def test_exact(f: Any, wanted: list[str]) -> None:
 def test_local(f: Any, is_local: bool) -> None:
     x = np.array([0.5, 0.25, 1.5])
     assert patterns.jacobian(as_dispatcher(f), (x,), 0, None).is_local == is_local
+
+
+@pytest.mark.parametrize("name", [*rules.CONSTANT, "around", "divmod"])
+def test_what_jumps_is_local(name: str) -> None:
+    """Where it is zero a product with it is zero too, but not everywhere."""
+    function = getattr(np, name)
+    f = {
+        "floor_divide": lambda x: function(x[0], 2.0) * x,
+        "divmod": lambda x: divmod(x[0], 2.0)[0] * x,
+    }.get(name, lambda x: function(x[0]) * x)
+    found = patterns.jacobian(as_dispatcher(f), (np.zeros(3),), 0, None)
+    assert found.is_local
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -560,3 +560,26 @@ def test_products_at_large_n_need_no_hessian() -> None:
     v = np.cos(args[0])
     product = dg.hvp(network)(args, (v, None, None, None))
     np.testing.assert_allclose(HESSIAN(*args) @ v, product, rtol=1e-12)
+
+
+def signed(x):
+    return np.sign(x[0]) * x
+
+
+def flattened(x):
+    y = x.ravel()  # of strided numbers it is a copy
+    y[0] = 5.0
+    return x * y[1]
+
+
+def test_found_again_where_a_function_jumps() -> None:
+    transform = dg.sparse_jacobian(signed)
+    for first in (0.0, 1.0, 0.0, -2.0):
+        x = np.array([first, 1.0, 2.0])
+        np.testing.assert_array_equal(transform(x).toarray(), np.sign(first) * np.eye(3))
+
+
+def test_found_again_for_other_strides() -> None:
+    transform, x = dg.sparse_jacobian(flattened), np.arange(1.0, 9.0)[::2]
+    for given in (x.copy(), x, x.copy()):
+        np.testing.assert_array_equal(transform(given).toarray(), dg.jacobian(flattened)(given))

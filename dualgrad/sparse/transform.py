@@ -46,7 +46,7 @@ class Sparse:
     ) -> None:
         self.plan, self.chunk, self.given = plan, chunk, given
         self.verify, self.cache = verify, cache
-        self._known: dict[Any, Known] = {}  # by shape and dtype of the argument
+        self._known: dict[Any, Known] = {}  # by what `_kind` says of the argument
         self._kernels: dict[Any, Transform] = {}
         self._last: Known | None = None  # that of the last call
         own = inspect.signature(plan.function.py_func).parameters
@@ -181,7 +181,7 @@ class Sparse:
                 f"dg.{self.plan.name}: argument {self.plan.params[self.plan.argnum]!r} must be an "
                 f"array of one dimension, and is {type(x).__name__} of shape {np.shape(x)}"
             )
-        known = self._known.get((x.shape, x.dtype))
+        known = self._known.get(_kind(x))
         if known is None:
             return self._keep(args, self._detected(args))
         self._last = known
@@ -189,7 +189,7 @@ class Sparse:
 
     def _keep(self, args: tuple[Any, ...], known: Known) -> Known:
         x = args[self.plan.argnum]
-        self._known = {**self._known, (x.shape, x.dtype): known}
+        self._known = {**self._known, _kind(x): known}
         if len(self._known) > KEPT:
             self._known = dict([*self._known.items()][1:])
         self._last = known
@@ -317,6 +317,11 @@ class Sparse:
         if given is not None and not isinstance(given, str):
             given = given.shape, given.indptr, given.indices
         return _rebuilt, (type(self), self.plan, self.chunk, given, self.verify, self.cache)
+
+
+def _kind(x: np.ndarray) -> Any:
+    """What of an argument code may go by, beside its values: of strides, `ravel` goes by them."""
+    return x.shape, x.dtype, x.flags.c_contiguous
 
 
 def sparse(
