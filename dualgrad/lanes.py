@@ -141,8 +141,10 @@ def neg(context: Any, builder: Any, ty: Lanes, u: Any) -> Any:
     )
 
 
-def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
-    """`u * factor`, the factor a number of the base type; `None` stays `None`."""
+def scale(
+    context: Any, builder: Any, ty: Lanes, u: Any, factor: Any, factor_type: Any = None
+) -> Any:
+    """`u * factor`, the factor a number of the base type or of one below; `None` stays `None`."""
     if u is None:
         return None
     if isinstance(ty, Sets):
@@ -152,7 +154,7 @@ def scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
     if ty.in_vector:
         factor = splat(context, builder, ty, factor)
         return _combine(context, builder, ty, operator.mul, u, factor)
-    base = (ty.base, ty.base)
+    base = (ty.base, factor_type or ty.base)
     return _lane_by_lane(
         context,
         builder,

@@ -125,9 +125,19 @@ class Call:
 
     def factor(self, k: int) -> Any:
         """Operand `k` in the type of the result's value."""
-        return self.context.cast(
-            self.builder, self.values[k], self.operand_types[k], self.result_type
-        )
+        return self._cast(k, self.result_type)
+
+    def scaled(self, u: Any, k: int) -> Any:
+        """Tangents times operand `k`, which need not carry zeros where it is a constant below."""
+        ty, result = self.operand_types[k], self.result_type
+        if depth(ty) < depth(result) and not is_complex(result):
+            ty = over(ty, result) if isinstance(ty, DualType) else primal(result)
+        else:
+            ty = result
+        return self.lanes(lanes.scale, u, self._cast(k, ty), ty)
+
+    def _cast(self, k: int, ty: types.Type) -> Any:
+        return self.context.cast(self.builder, self.values[k], self.operand_types[k], ty)
 
     def apply(self, function: Callable[..., Any], *extra: Any, returns: Any = None) -> Any:
         """A plain Python function of the operands, and of the result if `extra` has it."""
@@ -260,8 +270,8 @@ def _mul(c: Call) -> Any:
             c.context, c.builder, operator.add, (c.result_type, c.result_type), (x, x)
         )
         return c.lanes(lanes.scale, u, doubled)
-    first = None if u is None else c.lanes(lanes.scale, u, c.factor(1))
-    return c.lanes(lanes.add, first, None if v is None else c.lanes(lanes.scale, v, c.factor(0)))
+    first = None if u is None else c.scaled(u, 1)
+    return c.lanes(lanes.add, first, None if v is None else c.scaled(v, 0))
 
 
 def _truediv(c: Call) -> Any:
