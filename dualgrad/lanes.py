@@ -26,7 +26,16 @@ from dualgrad.layout import (
     split,
     vectors_of,
 )
-from dualgrad.types import DualType, Lanes, PatternType, SeriesType, Sets, is_complex, real_of
+from dualgrad.types import (
+    DualType,
+    Lanes,
+    PatternType,
+    RecallType,
+    SeriesType,
+    Sets,
+    is_complex,
+    real_of,
+)
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
@@ -189,7 +198,7 @@ def strong_scale(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> 
             builder, ty, *(by_vector(builder, half, unless_at_rest, it, *parts) for it in pair)
         )
     base = ty.base
-    if type(base) is DualType and isinstance(base.base, types.Float):
+    if type(base) in (DualType, RecallType) and isinstance(base.base, types.Float):
         return _guarded_scale(context, builder, ty, u, factor)
     return _lane_by_lane(
         context, builder, ty, lambda a: _strong_product(context, builder, base, a, factor), u

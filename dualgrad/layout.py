@@ -18,6 +18,7 @@ from dualgrad.types import (
     DualType,
     Lanes,
     PatternType,
+    RecallType,
     RowsType,
     SeriesType,
     Sets,
@@ -245,6 +246,7 @@ def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
 
 
 @register_default(DualType)
+@register_default(RecallType)
 @register_default(SeriesType)
 @register_default(PatternType)
 @register_default(RowsType)

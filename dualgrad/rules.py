@@ -112,6 +112,14 @@ BINARY: dict[str, tuple[str, str]] = {
     "ldexp":      ("np.ldexp(1.0, y)",        "0.0"),
 }  # fmt: skip
 
+#: Those whose values cost so much (a cosine: a hundred products) that they had better be computed
+#: rarely.
+COSTLY: tuple[str, ...] = tuple(
+    name
+    for name in (*UNARY, *BINARY)
+    if name not in {*FINITE, "sqrt", "reciprocal", "copysign", "nextafter", "ldexp"}
+)
+
 #: Functions whose value is one of x and y: where it is x. The second half is how each treats nan.
 SELECT: dict[str, str] = {
     "maximum": "np.greater_equal(x, y) or x != x",
@@ -299,6 +307,11 @@ def partials(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The partial derivatives of a function of x and y, as functions of x, y and the value z."""
     in_x, in_y = BINARY[name]
     return function_of(f"dx_{name}", "x, y, z", in_x), function_of(f"dy_{name}", "x, y, z", in_y)
+
+
+def derivatives(name: str) -> tuple[Callable[..., Any], ...]:
+    """The derivatives of a function of one or two real arguments."""
+    return partials(name) if name in BINARY else (derivative(name),)
 
 
 def selects(name: str) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cmath
 import math
 import operator
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,12 @@ from numba.extending import (
 )
 from numba.np.numpy_support import numpy_version
 
-from dualgrad import lanes, rules, steering
+from dualgrad import lanes, recall, rules, steering
 from dualgrad.layout import joined, split
 from dualgrad.types import (
     DualType,
     PatternType,
+    RecallType,
     SeriesType,
     can_carry,
     depth,
@@ -217,6 +219,8 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
             unpack(context, builder, ty, arg, level) for ty, arg in zip(sig.args, args, strict=True)
         ]
         values = [value for value, _ in parts]
+        if _is_recalled(fn, level, [*below, sig.return_type]):
+            return _recalled(context, builder, fn, sig.return_type, parts)
         result_type, result = lanes.call(context, builder, fn, below, values)
         if not isinstance(sig.return_type, DualType):
             _all_decide(builder, sig.args, parts)
@@ -245,6 +249,34 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
 
     typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
     infer_global(fn, types.Function(typing))
+
+
+def _is_recalled(fn: Any, level: DualType, tys: list[types.Type]) -> bool:
+    """Whether a call looks for its value in the record of earlier sweeps."""
+    of_doubles = all(primal(ty) == types.float64 for ty in tys)
+    return of_doubles and isinstance(level, RecallType) and fn in RECALLED
+
+
+def _recalled(context: Any, builder: Any, fn: Any, result_type: DualType, parts: Any) -> Any:
+    """The dual that a costly function returns, from the record or computed."""
+    rule, below = RECALLED[fn], [types.float64] * len(parts)
+    values, tangents = zip(*parts, strict=True)
+    active = [t is not None for t in tangents]
+
+    def seen(result: Any) -> Call:
+        base, lanes_type = result_type.base, result_type.lanes
+        return Call(
+            context, builder, below, list(values), list(tangents), base, result, lanes_type, False
+        )
+
+    def compute() -> list[Any]:
+        _, result = lanes.call(context, builder, fn, below, values)
+        return [result, *rule.factors(seen(result))]
+
+    name = f"{getattr(fn, '__module__', '')}.{fn.__name__} {active} {bool(context.fastmath)}"
+    tag = zlib.crc32(name.encode())
+    result, *factors = recall.recalled(builder, tag, values, 1 + sum(active), compute)
+    return pack(context, builder, result_type, result, rule(seen(result), factors))
 
 
 # --------------------------------------------------------------------------- tangents, by kind
@@ -299,21 +331,25 @@ def _identity(c: Call) -> Any:
     return c.tangents[0]
 
 
-def sum_of_partials(
-    partials: Sequence[Callable[..., Any]], strong: bool = True
-) -> Callable[[Call], Any]:
+@dataclass(frozen=True)
+class SumOfPartials:
     """Sum of tangent times partial derivative, over the active operands."""
-    scale = lanes.strong_scale if strong else lanes.scale
 
-    def tangent(c: Call) -> Any:
+    partials: Sequence[Callable[..., Any]]
+    strong: bool = True
+
+    def factors(self, c: Call) -> list[Any]:
+        """The partial derivatives by the active operands."""
+        pairs = zip(c.tangents, self.partials, strict=False)
+        return [_nan_like(c, c.apply(it, c.result)) for t, it in pairs if t is not None]
+
+    def __call__(self, c: Call, factors: Sequence[Any] | None = None) -> Any:
+        scale = lanes.strong_scale if self.strong else lanes.scale
         total = None
-        for t, partial in zip(c.tangents, partials, strict=False):
-            if t is not None:
-                factor = _nan_like(c, c.apply(partial, c.result))
-                total = c.lanes(lanes.add, total, c.lanes(scale, t, factor))
+        active = [t for t in c.tangents if t is not None]
+        for t, factor in zip(active, factors or self.factors(c), strict=True):
+            total = c.lanes(lanes.add, total, c.lanes(scale, t, factor))
         return total
-
-    return tangent
 
 
 def _nan_like(c: Call, factor: Any) -> Any:
@@ -370,8 +406,8 @@ def _is_positive(x: Any, n: Any) -> Any:
     return n > 0
 
 
-_float_power = sum_of_partials(rules.partials("power"))
-_complex_power = sum_of_partials([rules.complex_power_in_base, rules.complex_power_in_exponent])
+_float_power = SumOfPartials(rules.partials("power"))
+_complex_power = SumOfPartials([rules.complex_power_in_base, rules.complex_power_in_exponent])
 
 # ------------------------------------------------------------------------- complex numbers
 
@@ -379,11 +415,11 @@ _complex_power = sum_of_partials([rules.complex_power_in_base, rules.complex_pow
 def _unary(name: str) -> Callable[[Call], Any]:
     """The rule of a function of one argument, for real and for complex numbers."""
     strong = name not in rules.FINITE
-    on_reals = sum_of_partials([rules.derivative(name)], strong)
+    on_reals = SumOfPartials([rules.derivative(name)], strong)
     if name in rules.BY_PARTS:
         on_complex = _by_parts(name)
     else:
-        on_complex = sum_of_partials([rules.analytic(name)], strong)
+        on_complex = SumOfPartials([rules.analytic(name)], strong)
     return lambda c: on_complex(c) if c.is_complex else on_reals(c)
 
 
@@ -437,7 +473,7 @@ def _log(c: Call) -> Any:
 
 
 _natural_log = _unary("log")
-_log_to_base = sum_of_partials(
+_log_to_base = SumOfPartials(
     [
         lambda x, y, z: rules.inverse(x * np.log(y)),
         lambda x, y, z: -z * rules.inverse(y * np.log(y)),
@@ -457,7 +493,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_neg, (operator.neg, np.negative)),
     (_identity, (operator.pos, np.positive, float)),
     (_power, (operator.pow, operator.ipow, pow, *rules.functions("power"))),
-    (sum_of_partials(rules.partials("remainder")), (operator.mod, operator.imod)),
+    (SumOfPartials(rules.partials("remainder")), (operator.mod, operator.imod)),
     (_unary("absolute"), (abs,)),
     (_conjugate_tangent, (np.conjugate,)),
     (_from_parts, (complex,)),
@@ -470,7 +506,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_select(lambda x, y: not y < x), (min,)),
 ]
 _KINDS += [(_unary(name), rules.functions(name)) for name in rules.UNARY]
-_KINDS += [(sum_of_partials(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
+_KINDS += [(SumOfPartials(rules.partials(name)), rules.functions(name)) for name in rules.BINARY]
 _KINDS += [(_select(rules.selects(name)), rules.functions(name)) for name in rules.SELECT]
 _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rules.PREDICATE)]
 
@@ -480,6 +516,13 @@ TANGENTS: dict[Any, Callable[[Call], Any]] = {}
 SERIES: dict[Any, Callable[[Call], Any]] = {}
 #: The few whose sets of inputs are not simply those of their tangent (`dualgrad.patterns`).
 PATTERNS: dict[Any, Callable[[Call], Any]] = {}
+#: Functions whose values are worth keeping from one sweep to the next (`dualgrad.recall`).
+RECALLED: dict[Any, SumOfPartials] = {}
+for _name in rules.COSTLY:
+    _rule = SumOfPartials(rules.derivatives(_name))
+    RECALLED.update(dict.fromkeys(rules.functions(_name), _rule))
+RECALLED.update(dict.fromkeys((operator.pow, operator.ipow, pow), RECALLED[np.power]))
+
 for _tangent, _functions in _KINDS:
     for _function in _functions:
         TANGENTS.setdefault(_function, _tangent)

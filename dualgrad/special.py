@@ -16,7 +16,7 @@ from numba.core.errors import TypingError
 from numba.extending import register_jitable
 
 from dualgrad import rules
-from dualgrad.scalars import DualFunction, join, lower_dual, sum_of_partials
+from dualgrad.scalars import RECALLED, DualFunction, SumOfPartials, join, lower_dual
 from dualgrad.types import depth
 
 LN10 = math.log(10.0)
@@ -362,7 +362,8 @@ def _register(call: str) -> None:
                     raise TypingError(f"scipy.special.{name} has no derivative by {parameter}")
             return super().generic(args, kws)
 
-    lower_dual(function, sum_of_partials(derivatives), Function)
+    RECALLED[function] = SumOfPartials(derivatives)
+    lower_dual(function, RECALLED[function], Function)
 
 
 for _function in _HELPERS:

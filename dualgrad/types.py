@@ -105,6 +105,16 @@ class DualType(types.Number):
         return Conversion.unsafe if to_integer else None
 
 
+class RecallType(DualType):
+    """The type of a dual whose sweeps recall the values of costly functions.
+
+    They are those of the first sweep (`dualgrad.recall`).
+    """
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        super().__init__(base, n, "recall")
+
+
 class SeriesType(DualType):
     """The type of a truncated power series: value and lanes are its coefficients.
 

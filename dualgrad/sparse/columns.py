@@ -53,6 +53,8 @@ class Compressed(Sweep):
     holds for each row what is missing from J v, and the sum of the absolute values of its terms.
     """
 
+    recalls = True
+
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         *types_of_f, self.out = arg_types
         types_of_f = types_of_f[: len(types_of_f) - len(plan.structure)]
@@ -81,7 +83,8 @@ class Compressed(Sweep):
         sweep += indented(self._allocate())
         sweep += self._read() if self.output.active else ()
         sweep += [f"start += {n}", "if start >= total:", "    break"]
-        body += ["begin = start", "while True:", *indented(sweep)]
+        body += [*self.record(f"total - start > {n}"), "begin = start", "while True:"]
+        body += [*indented(sweep), *self.record("False")]
         body.append(f"return {'v, ' * self.plan.with_value}r")
         return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
 

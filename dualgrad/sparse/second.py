@@ -53,6 +53,8 @@ class _Second(Sweep):
     Further variables: ``row`` and ``column`` the first of the block, ``r`` the result.
     """
 
+    recalls = True
+
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         *types_of_f, self.out = arg_types
         types_of_f = types_of_f[: len(types_of_f) - len(plan.structure)]
@@ -69,7 +71,8 @@ class _Second(Sweep):
         x, it, parameters = f"a{self.input.k}", self.input, self.plan.structure
         body = [f"if colours.size != {x}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
-        body += [f"{self.duals} = room_for({x}, D{it.k}{self.tag})", *self.buffer(), *blocks]
+        body += [f"{self.duals} = room_for({x}, D{it.k}{self.tag})", *self.buffer()]
+        body += [*self.record("True"), *blocks, *self.record("False")]
         arguments = ", ".join([*(f"a{k}" for k in range(len(self.types))), *parameters, "out"])
         return "\n".join([f"def kernel({arguments}):", *indented([*body, f"return {end}"])])
 

@@ -65,6 +65,7 @@ def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
 
 class _ColumnsOfPoints(Columns):
     at_first = "p == at and start == 0"
+    recalls = False  # mostly there is one sweep at a point
     inline = True
 
     @property

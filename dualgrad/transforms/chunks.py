@@ -7,37 +7,29 @@ from typing import Any
 
 from numba.core import ir, types
 
-from dualgrad import rules
 from dualgrad.compile.activity import called_dispatcher, callee_name
 from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
 
 #: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
 SMALL = 8
-#: Lanes while there are columns for them: of plain arithmetic, and of functions whose values
-#: cost so much (a cosine: a hundred multiplications) that they had better be computed rarely.
-#: A matrix product wants many lanes too: they are the columns of its GEMM. Factorisations do not:
-#: with 64 lanes an active 100 x 100 matrix leaves the cache, at fourteen times the time.
-LARGE, LARGE_IF_COSTLY = 32, 64
+#: Lanes while there are columns for them. A matrix product wants more: they are the columns of its
+#: GEMM. Factorisations do not: with 64 lanes an active 100 x 100 matrix leaves the cache, at
+#: fourteen times the time. Nor do costly functions, whose values are recalled (`dualgrad.recall`).
+LARGE, LARGE_OF_PRODUCTS = 32, 64
 #: Lanes while there are columns for them at each of many points, where problems are small.
 AT_POINT = 16
 #: Rows and columns of a Hessian in a sweep.
-ROWS, COLUMNS = 16, 4
-#: Share of costly calls among all operations from which the second is better.
-COSTLY_SHARE = 0.05
-
-_COSTLY = {
-    function.__name__
-    for name in (set(rules.UNARY) - rules.FINITE) | set(rules.BINARY)
-    for function in rules.functions(name)
-} - {"sqrt", "reciprocal", "copysign", "nextafter", "ldexp"} | {"dot"}
+ROWS, COLUMNS = 8, 4
+#: Share of matrix products among all operations from which more lanes are better.
+SHARE_OF_PRODUCTS = 0.05
 
 
 def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
     """The numbers of lanes of the sweeps of a kernel, the largest first."""
     if not any(isinstance(arg_types[k], types.Array) for k in argnums):
         return (len(argnums),)
-    costly, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
-    return (LARGE_IF_COSTLY if costly > COSTLY_SHARE * total else LARGE), SMALL
+    products, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
+    return (LARGE_OF_PRODUCTS if products > SHARE_OF_PRODUCTS * total else LARGE), SMALL
 
 
 def sizes_at_point(argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
@@ -66,18 +58,18 @@ def block(
 def _operations(
     function: Any, arg_types: tuple[types.Type, ...], seen: set[Any]
 ) -> tuple[int, int]:
-    """How many costly calls and how many operations the code of a function and its callees has."""
+    """How many matrix products, and operations, the code of a function and its callees has."""
     if function in seen or hasattr(function, "for_duals") or is_object_mode(function):
         return 0, 0
     seen.add(function)
     code = typed(function, arg_types)
-    costly = total = 0
+    products = total = 0
     for block in code.func_ir.blocks.values():
         for assign in block.find_insts(ir.Assign):
             if isinstance(assign.value, ir.Expr):
                 more = _of_expression(code, assign.value, seen)
-                costly, total = costly + more[0], total + more[1]
-    return costly, total
+                products, total = products + more[0], total + more[1]
+    return products, total
 
 
 def _of_expression(code: Typed, expr: Any, seen: set[Any]) -> tuple[int, int]:
@@ -88,4 +80,4 @@ def _of_expression(code: Typed, expr: Any, seen: set[Any]) -> tuple[int, int]:
     dispatcher = called_dispatcher(code, expr)
     if dispatcher is not None:
         return _operations(dispatcher, code.calltypes[expr].args, seen)
-    return int(callee_name(code, expr) in _COSTLY), 1
+    return int(callee_name(code, expr) == "dot"), 1

@@ -39,7 +39,8 @@ def source(phases: list[Columns]) -> str:
         parameters += ["start", "total"]
     else:
         body += ["start = 0", "total = columns"]
-    body += ["begin = start", *sweeps(phases), f"return {first.result()}"]
+    body += ["begin = start", *first.record(f"total - start > {first.n}"), *sweeps(phases)]
+    body += [*first.record("False"), f"return {first.result()}"]
     return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
 
 
@@ -64,6 +65,7 @@ class Columns(Sweep):
     columns; and those of `Result`.
     """
 
+    recalls = True
     #: In which sweep results are allocated that take their shapes from the output.
     at_first = "start == begin"
 

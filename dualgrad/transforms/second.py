@@ -38,6 +38,7 @@ class _Second(Sweep):
     """
 
     out: Any
+    recalls = True
 
     @property
     def rows(self) -> int:
@@ -115,9 +116,10 @@ class _Hessian(_Second):
                 sweep += self._read_hessian(o)
         sweep += [*self._seed("0.0"), f"row += {rows}"]
         body = [*self.offsets(), *self._allocate(arrays=False), "column = row = 0"]
+        body += self.record(f"total > {min(rows, columns)}")
         body += ["while column < total or row == 0:", "    row = column"]
         body += indented(["while row < total or row == 0:", *indented(sweep)])
-        body += [f"    column += {columns}", f"return {self._result()}"]
+        body += [f"    column += {columns}", *self.record("False"), f"return {self._result()}"]
         parameters = ", ".join([*(f"a{k}" for k in range(len(self.types))), "out"])
         return "\n".join([f"def kernel({parameters}):", *indented(body)])
 
@@ -235,7 +237,8 @@ class _Hvp(_Second):
             body += self._direct(it)
         for a in self.differentiated:
             body += self._product(a).allocate(self)
-        body += ["row = 0", "while row < total or row == 0:", *indented(sweep)]
+        body += ["row = 0", *self.record(f"total > {self.rows}")]
+        body += ["while row < total or row == 0:", *indented(sweep), *self.record("False")]
         results = [f"r{self._product(a).name}" for a in self.differentiated]
         body.append(f"return {tupled(results, self.plan.one_argument)}")
         return "\n".join(["def kernel(primals, tangents, out):", *indented(body)])

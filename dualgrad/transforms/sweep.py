@@ -18,11 +18,12 @@ from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, room_for
 from dualgrad.compile.rewrite import is_items
+from dualgrad.recall import recall_values, record_values
 from dualgrad.scalars import join, value_of
 from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import place, private
-from dualgrad.types import DualType, complex_of, depth, is_complex, over, primal
+from dualgrad.types import DualType, RecallType, complex_of, depth, is_complex, over, primal
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ NAMES: dict[str, Any] = {"np": np} | {
         lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
         lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
         lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
-        lanes_io.store_lanes, lanes_io.with_tangent,
+        lanes_io.store_lanes, lanes_io.with_tangent, recall_values, record_values,
     )
 }  # fmt: skip
 
@@ -106,6 +107,8 @@ class Sweep:
 
     #: The types of the levels that it adds.
     levels: tuple[type[DualType], ...] = (DualType, DualType)
+    #: Whether sweeps recall what the first has computed: there are many, of the same run of `f`.
+    recalls = False
     #: Whether the clone becomes part of the kernel's machine code.
     inline = False
 
@@ -133,7 +136,10 @@ class Sweep:
     def _input(self, k: int, outer: DualType | None) -> Input:
         base = differentiable(self.types[k], self.plan.params[k])
         dual: Any = base if outer is None else over(outer, base)
-        for level, n in zip(self.levels, self.lanes, strict=False):
+        levels = self.levels
+        if self.recalls and outer is None:  # else this is part of a sweep, whose record goes on
+            levels = (RecallType, *levels[1:])
+        for level, n in zip(levels, self.lanes, strict=False):
             dual = level(dual, n)
         self.names[f"D{k}{self.tag}"] = dual
         return Input(k, self.types[k], dual)
@@ -222,6 +228,11 @@ class Sweep:
 
     # ----------------------------------------------------------------- lines of the source
 
+    def record(self, wanted: str) -> Iterator[str]:
+        """Begin a record of costly values if there are sweeps to recall them, or end it."""
+        if self.recalls:
+            yield f"record_values({wanted})"
+
     def buffer(self) -> Iterator[str]:
         """Allocate the array that `f` writes its result to, or that takes the items of one."""
         if self.plan.out_argnum is not None:
@@ -232,6 +243,8 @@ class Sweep:
     def run(self, gather: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""
         tag, result = self.tag, f"y{self.tag}"
+        if self.recalls:
+            yield "recall_values()"
         if self.plan.out_argnum is not None:
             result = f"b{tag}"
             yield f"copy_into(b{tag}, a{self.plan.out_argnum})"
