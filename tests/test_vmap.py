@@ -151,6 +151,27 @@ def test_lanes_for_just_the_inputs_of_a_function_that_writes():
     assert np.isnan(y).all()
 
 
+def test_lanes_fitted_to_the_first_call():
+    """Without a chunk the kernel has as many lanes as the first call has inputs, and takes any."""
+
+    def scaled(x):
+        return np.array([np.sum(x) * x[0], np.sin(x[-1])])
+
+    def expected(points):
+        rows = np.zeros((*points.shape[:1], 2, points.shape[1]))
+        rows[:, 0] = points[:, :1]
+        rows[:, 0, 0] += points.sum(axis=1)
+        rows[:, 1, -1] = np.cos(points[:, -1])
+        return rows
+
+    for first in (11, 3):
+        mapped = dg.vmap(dg.jacobian(lambda x, f=njit(scaled): f(x)))
+        for n in (first, 1, 8, 9, 16, 17, 30):
+            points = np.random.default_rng(n).normal(size=(5, n))
+            np.testing.assert_allclose(mapped(points), expected(points), rtol=1e-14)
+        assert len(mapped.signatures) == 1
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_dtypes(dtype):
     x = np.arange(6).reshape(2, 3).astype(dtype)

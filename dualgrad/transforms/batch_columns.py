@@ -33,15 +33,20 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
     mapped = Mapped.of(vmap, types_of_f)
     types_of_point = point_types(mapped, types_of_f)
     plan, n = vmap.function.plan, vmap.function.chunk
-    sizes = (n,) if n is not None else chunks.sizes_at_point(plan.argnums, types_of_point)
+    sizes = n if isinstance(n, tuple) else (n,)
+    if n is None:
+        sizes = chunks.sizes_at_point(plan.argnums, types_of_point)
     phases = [_ColumnsOfPoints(plan, types_of_point, out, size) for size in sizes]
-    text = _source(phases, mapped, vmap.part)
+    text = _source(phases, n is not None, mapped, vmap.part)
     names = {name: value for phase in phases for name, value in phase.names.items()}
     return compiled(vmap.name, text, names)
 
 
-def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
-    first, last = phases[0], phases[-1]
+def _source(phases: list[_ColumnsOfPoints], fits: bool, mapped: Mapped, part: bool) -> str:
+    """The source of the kernel; if it `fits`, points may have as many columns as the first has."""
+    first, exact = phases[0], phases[0] if fits and phases[0].is_exact else None
+    sweeping = (phases[1:] if exact else ()) or phases  # for points that have not
+    last = phases[-1]
     point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
     body = [f"A{k} = borrowed(A{k})" for k, ty in enumerate(mapped.types) if is_array(ty)]
     body += [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
@@ -51,13 +56,14 @@ def _source(phases: list[_ColumnsOfPoints], mapped: Mapped, part: bool) -> str:
     for phase in phases:
         body += phase.buffers()
     body += [line for it in buffers for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
-    body += [f"single = total <= {last.n}", "if single:", *indented(["pass", *last.seeds("1.0")])]
     body += first.allocate(arrays=False)
-    loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
-    loop += ["start = 0", *sweeps(phases), "p += 1"]
-    if last.is_exact and first is last:
-        exact = [*point, *last.exact(), "p += 1"]
-        body += [f"if total == {last.n}:", "    while p < end:", *indented(indented(exact))]
+    if exact:
+        body += [f"if total == {exact.n}:", *indented(["pass", *exact.seeds("1.0")])]
+        loop = [*point, *exact.exact(), "p += 1"]
+        body += ["    while p < end:", *indented(indented(loop))]
+    body += [f"single = total <= {last.n}", "if single:", *indented(["pass", *last.seeds("1.0")])]
+    loop = [*point, *(line for phase in sweeping for line in phase.renew(mapped))]
+    loop += ["start = 0", *sweeps(sweeping), "p += 1"]
     body += ["while p < end:", *indented(loop), *(f"keep(kept_{it})" for it in buffers)]
     body.append(f"return {first.result()}")
     return kernel_of_points(len(first.types), part, body)

@@ -16,7 +16,8 @@ SMALL = 8
 #: GEMM. Factorisations do not: with 64 lanes an active 100 x 100 matrix leaves the cache, at
 #: fourteen times the time. Nor do costly functions, whose values are recalled (`dualgrad.recall`).
 LARGE, LARGE_OF_PRODUCTS = 32, 64
-#: Lanes while there are columns for them at each of many points, where problems are small.
+#: Lanes while there are columns for them at each of many points, where problems are small. Called
+#: from Python, there are as many as the first call has columns, if that is fewer (`tune.fitted`).
 AT_POINT = 16
 #: Rows and columns of a Hessian in a sweep.
 ROWS, COLUMNS = 8, 4

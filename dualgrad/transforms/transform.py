@@ -14,6 +14,7 @@ from dualgrad.compile.activity import Summary
 from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
+from dualgrad.transforms.plans import VmapPlan
 
 
 class Transform(DerivedDispatcher):
@@ -25,7 +26,7 @@ class Transform(DerivedDispatcher):
     """
 
     def __init__(
-        self, plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool,
+        self, plan: Any, chunk: int | tuple[int, ...] | None, signature: inspect.Signature, cache: bool,
         inner: bool = False,
     ) -> None:  # fmt: skip
         self.plan, self.chunk, self.signature, self.cache = plan, chunk, signature, cache
@@ -47,9 +48,26 @@ class Transform(DerivedDispatcher):
 
             return lazily(self)
         try:
+            fit = self._fitted(args)
+            if fit is not None:
+                self.add_overload(fit)
+                return fit.entry_point
             return super()._compile_for_args(*args, **kws)
         except (NumbaError, NotImplementedError) as error:
             raise explain(error, self.plan) from error
+
+    def _fitted(self, args: tuple[Any, ...]) -> Any:
+        """What was compiled for the types of a call, and for its sizes if these are small."""
+        if not isinstance(self.plan, VmapPlan):
+            return None
+        from dualgrad.transforms.tune import fitted
+
+        other = fitted(self, args)
+        if other is None:
+            return None
+        entry = other._compile_for_args(*args)
+        [found] = [it for it in other.overloads.values() if it.entry_point is entry]
+        return found
 
     def for_duals(self) -> Transform:
         """The transform as functions of duals call it, one level of duals deeper."""
@@ -132,7 +150,9 @@ def _holds_dask_arrays(argument: Any) -> bool:
     return type(argument).__module__.startswith("dask.array")
 
 
-def transform(plan: Any, chunk: int | None, signature: inspect.Signature, cache: bool) -> Transform:
+def transform(
+    plan: Any, chunk: int | tuple[int, ...] | None, signature: inspect.Signature, cache: bool
+) -> Transform:
     """The transform of a plan: one and the same whenever it is asked for."""
     known = derived(plan.function, "transforms")
     key = plan, chunk, cache
@@ -148,7 +168,7 @@ def transform(plan: Any, chunk: int | None, signature: inspect.Signature, cache:
 class _KernelCompiler(_FunctionCompiler):
     """Writes the kernel for the types of a call, then compiles it like any function."""
 
-    def __init__(self, usual: _FunctionCompiler, plan: Any, chunk: int | None) -> None:
+    def __init__(self, usual: _FunctionCompiler, plan: Any, chunk: Any) -> None:
         super().__init__(
             usual.py_func, usual.targetdescr, usual.targetoptions, usual.locals,
             usual.pipeline_class,

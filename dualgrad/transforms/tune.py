@@ -1,4 +1,4 @@
-"""The best number of tangents for given arguments, by measuring a few."""
+"""The best number of tangents for given arguments: by their sizes, or by measuring a few."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dualgrad.transforms.chunks import AT_POINT, SMALL
 from dualgrad.transforms.plans import ColumnsPlan, HvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform
 from dualgrad.transforms.transform import transform as transform_of
@@ -72,6 +73,21 @@ def tune(transform: Transform, *args: Any, clock: Callable[[], float] = time.per
     return ways[laps.index(min(laps))]
 
 
+def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
+    """The same with a tangent for each input, for a small problem at many points; else None.
+
+    Its kernels suit other sizes, too.
+    """
+    inner = getattr(transform.plan, "function", None)
+    plan = getattr(inner, "plan", None)
+    if not isinstance(transform.plan, VmapPlan) or type(plan) is not ColumnsPlan:
+        return None
+    if inner.chunk is not None or len(plan.argnums) != 1 or not all(map(np.size, args)):
+        return None
+    n = _inputs(transform, args)
+    return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
+
+
 def _has_chunk(transform: Transform) -> bool:
     plan = transform.plan
     if isinstance(plan, VmapPlan):
@@ -99,7 +115,7 @@ def _at_point(arg: Any, axes: Any) -> Any:
     return arg if axes is None else np.take(arg, 0, axes)
 
 
-def _with_chunk(transform: Transform, n: int) -> Transform:
+def _with_chunk(transform: Transform, n: int | tuple[int, ...]) -> Transform:
     plan, chunk = transform.plan, transform.chunk
     if isinstance(plan, VmapPlan):
         plan = replace(plan, function=_with_chunk(plan.function, n))
