@@ -71,6 +71,9 @@ FINITE: frozenset[str] = frozenset(
     "positive negative conjugate absolute fabs deg2rad rad2deg square".split()
 )
 
+#: Those whose derivative is finite for every real x, but not for every complex one.
+BOUNDED: frozenset[str] = frozenset("sin cos tanh arctan arcsinh erf erfc".split())
+
 #: The same for complex x, where the form above does not hold or is no good: an operator divides by
 #: zero with an exception, and a difference of squares cancels. The sign of a zero imaginary part
 #: says on which side of a branch cut x is, and must not be lost.

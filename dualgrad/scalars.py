@@ -415,7 +415,7 @@ _complex_power = SumOfPartials([rules.complex_power_in_base, rules.complex_power
 def _unary(name: str) -> Callable[[Call], Any]:
     """The rule of a function of one argument, for real and for complex numbers."""
     strong = name not in rules.FINITE
-    on_reals = SumOfPartials([rules.derivative(name)], strong)
+    on_reals = SumOfPartials([rules.derivative(name)], strong and name not in rules.BOUNDED)
     if name in rules.BY_PARTS:
         on_complex = _by_parts(name)
     else:
@@ -519,7 +519,7 @@ PATTERNS: dict[Any, Callable[[Call], Any]] = {}
 #: Functions whose values are worth keeping from one sweep to the next (`dualgrad.recall`).
 RECALLED: dict[Any, SumOfPartials] = {}
 for _name in rules.COSTLY:
-    _rule = SumOfPartials(rules.derivatives(_name))
+    _rule = SumOfPartials(rules.derivatives(_name), _name not in rules.BOUNDED)
     RECALLED.update(dict.fromkeys(rules.functions(_name), _rule))
 RECALLED.update(dict.fromkeys((operator.pow, operator.ipow, pow), RECALLED[np.power]))
 

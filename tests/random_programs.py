@@ -163,9 +163,9 @@ class Outcome(NamedTuple):
         return self.kind.startswith("wrong")
 
 
-def points(layout: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def points(layout: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Where a program is run: `x` and `w`."""
-    for seed in range(3):
+    for seed in range(count):
         rng = np.random.default_rng(seed)
         x, w = np.round(rng.normal(0.0, 0.8, (2, 4)), 3), np.round(rng.normal(0.0, 0.8, 4), 3)
         if seed == 2:
@@ -181,8 +181,8 @@ def points(layout: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield x, w
 
 
-def outcome(source: str) -> Outcome:
-    """Run a program in Numba, in the engine and in the reference, and compare."""
+def outcome(source: str, count: int = 3) -> Outcome:
+    """Run a program at so many points in Numba, in the engine and in the reference, and compare."""
     names: dict[str, Any] = {}
     filename = f"<random program {hash(source)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
@@ -190,7 +190,7 @@ def outcome(source: str) -> Outcome:
     f, layout = names["f"], names["LAYOUT"]
     primal, transform = njit(f), dg.value_and_jacobian(f, chunk=3)
     found = collections.Counter[str]()
-    for x, w in points(layout):
+    for x, w in points(layout, count):
         try:
             want = primal(x.copy(order="K") if layout in "CF" else _like(x), w.copy())
         except NumbaError as error:
@@ -346,17 +346,17 @@ def _replaced(value: Any, node: ast.AST, by: Any) -> Any:
     return value
 
 
-def _hunted(seed: int) -> tuple[int, Outcome, str]:
+def _hunted(seed: int, count: int) -> tuple[int, Outcome, str]:
     """The outcome of a seed, and its program, short if it fails."""
     warnings.simplefilter("ignore")
     source = program(seed)
-    first = outcome(source)
+    first = outcome(source, count)
     if not first.wrong:
         return seed, first, source
 
     def fails(candidate: str) -> bool:
         try:
-            return outcome(candidate).kind == first.kind
+            return outcome(candidate, count).kind == first.kind
         except Exception:
             return False
 
@@ -372,6 +372,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--points", type=int, default=10, help="where each program is run")
     parser.add_argument("--keep", type=Path, default=KEPT, help="where failed programs are written")
     options = parser.parse_args()
     kinds = collections.Counter[str]()
@@ -380,9 +381,8 @@ def main() -> None:
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
             try:
-                for seed, found, source in pool.map(
-                    _hunted, range(start, min(start + 25, seeds.stop))
-                ):
+                some = range(start, min(start + 25, seeds.stop))
+                for seed, found, source in pool.map(_hunted, some, [options.points] * len(some)):
                     kinds[found.kind] += 1
                     if found.kind not in ("ok", "kink"):
                         print(seed, found.kind, found.detail[:500], flush=True)

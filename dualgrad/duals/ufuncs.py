@@ -213,7 +213,7 @@ _HELPERS = frozenset(function.__name__ for function in rules.HELPERS)
 
 def _unary(name: str) -> Tangent:
     strong = name not in rules.FINITE
-    on_reals = _rule([rules.derivative(name)], strong)
+    on_reals = _rule([rules.derivative(name)], strong and name not in rules.BOUNDED)
     if name in rules.BY_PARTS:
         on_complex = _by_parts(name)
     else:
