@@ -9,14 +9,8 @@ from dualgrad.sparse.compressed import CompressedPlan, PairsPlan, StarPlan
 from dualgrad.sparse.hessians import SparseHessian, SparseHessianOfTerms
 from dualgrad.sparse.structure import canonical
 from dualgrad.sparse.transform import Sparse, sparse
-from dualgrad.transforms.api import (
-    Chunk,
-    _argnum,
-    _chunk,
-    _function,
-    _out_argnum,
-    _parameters,
-)
+from dualgrad.transforms import arguments
+from dualgrad.transforms.api import Chunk
 
 
 def sparse_jacobian(
@@ -104,7 +98,9 @@ def sparse_jacobian(
     """
     parts = plan_parts("sparse_jacobian", f, argnums, out_argnum)
     plan = CompressedPlan(*parts, parallel=bool(parallel))
-    return sparse(Sparse, plan, _chunk(chunk), _given(pattern), _verify(verify), bool(cache))
+    return sparse(
+        Sparse, plan, arguments.chunk(chunk), _given(pattern), _verify(verify), bool(cache)
+    )
 
 
 def sparse_hessian(
@@ -180,7 +176,7 @@ def sparse_hessian(
            [0., 4., 0.]])
     """
     parts, given = plan_parts("sparse_hessian", f, argnums, out_argnum), _given(pattern)
-    rest = _chunk(chunk), given, _verify(verify), bool(cache)
+    rest = arguments.chunk(chunk), given, _verify(verify), bool(cache)
     if terms:
         if given is not None:
             raise ValueError(
@@ -194,12 +190,12 @@ def plan_parts(
     name: str, f: Any, argnums: Any, out_argnum: Any
 ) -> tuple[Any, tuple[str, ...], str, int, int | None]:
     """What all plans have."""
-    function = _function(f)
-    argnum = _argnum(argnums, function, "argnums")
-    out = _out_argnum(out_argnum, function)
+    function = arguments.function(f)
+    argnum = arguments.argnum(argnums, function, "argnums")
+    out = arguments.out_argnum(out_argnum, function)
     if out == argnum:
         raise ValueError(f"argnums and out_argnum both name argument {argnum}")
-    return function, _parameters(function), name, argnum, out
+    return function, arguments.parameters(function), name, argnum, out
 
 
 def _given(pattern: Any) -> Any:

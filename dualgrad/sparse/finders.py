@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.sparse import patterns
-from dualgrad.transforms.api import _argnum, _out_argnum
+from dualgrad.transforms import arguments
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,9 @@ def hessian_pattern(
 
 
 def _finder(find: Any, f: Any, argnums: Any, out_argnum: Any, **options: bool) -> PatternFinder:
-    if not callable(f):
-        raise TypeError(f"a function is expected, not {f!r}")
-    function = as_dispatcher(f)
-    argnum, out = _argnum(argnums, function, "argnums"), _out_argnum(out_argnum, function)
+    function = arguments.function(f)
+    argnum = arguments.argnum(argnums, function, "argnums")
+    out = arguments.out_argnum(out_argnum, function)
     if argnum == out:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
     return PatternFinder(function, find, argnum, out, tuple(options.items()))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dualgrad.sparse.plans import PatternPlan, sweep
-from dualgrad.transforms.api import _parameters
+from dualgrad.transforms import arguments
 
 
 class Pattern(NamedTuple):
@@ -26,7 +26,7 @@ def jacobian(
     from dualgrad.sparse.kernels import WORDS
 
     plan = PatternPlan(
-        function, _parameters(function), argnum, out_argnum, False, "jacobian_pattern"
+        function, arguments.parameters(function), argnum, out_argnum, False, "jacobian_pattern"
     )
     kernel, n = sweep(plan, cache), np.size(args[argnum])
     with Watch() as watch:
@@ -42,7 +42,9 @@ def hessian(
     from dualgrad.sparse.detection import detected
     from dualgrad.sparse.kernels import WORDS_OF_PAIRS
 
-    plan = PatternPlan(function, _parameters(function), argnum, out_argnum, True, "hessian_pattern")
+    plan = PatternPlan(
+        function, arguments.parameters(function), argnum, out_argnum, True, "hessian_pattern"
+    )
     kernel, n = sweep(plan, cache), np.size(args[argnum])
     if terms:
         return _of_terms(kernel, jacobian(function, args, argnum, out_argnum, cache), args)

@@ -17,7 +17,7 @@ from dualgrad.sparse.compressed import CompressedPlan, PairsPlan
 from dualgrad.sparse.hessians import BlocksOfColours
 from dualgrad.sparse.structure import ByColumns, DensePairs, Structure
 from dualgrad.sparse.transform import Sparse, result_type, sparse
-from dualgrad.transforms.api import _chunk
+from dualgrad.transforms import arguments
 from dualgrad.transforms.checks import differentiable
 from dualgrad.transforms.transform import transform
 from dualgrad.types import DualType
@@ -32,9 +32,11 @@ def of_terms(
         raise TypeError(f"dg.{name}: with terms=True argnums is one number, not a tuple")
     parts = *plan_parts(name, f, argnums, out_argnum), True, with_value, bool(parallel)
     if name == "grad":
-        return sparse(OfTerms, CompressedPlan(*parts), _chunk(chunk), None, None, bool(cache))
+        return sparse(
+            OfTerms, CompressedPlan(*parts), arguments.chunk(chunk), None, None, bool(cache)
+        )
     plan = PairsPlan(*parts, dense=True)
-    return sparse(HessianOfTerms, plan, _chunk(chunk), None, None, bool(cache))
+    return sparse(HessianOfTerms, plan, arguments.chunk(chunk), None, None, bool(cache))
 
 
 class OfTerms(Sparse):

@@ -19,7 +19,7 @@ from dualgrad.errors import NotDifferentiable
 from dualgrad.sparse.arguments import copied, same
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
 from dualgrad.sparse.structure import ByRows, Structure, canonical, lanes
-from dualgrad.transforms.api import _with_out
+from dualgrad.transforms.arguments import with_out
 from dualgrad.transforms.transform import Transform, transform
 
 #: How many patterns are kept, for as many shapes of the argument.
@@ -50,7 +50,7 @@ class Sparse:
         self._kernels: dict[Any, Transform] = {}
         self._last: Known | None = None  # that of the last call
         own = inspect.signature(plan.function.py_func).parameters
-        self.__signature__ = _with_out([own[name] for name in plan.params], plan.name)
+        self.__signature__ = with_out([own[name] for name in plan.params], plan.name)
         self.__name__, self.__doc__ = plan.name, plan.function.__doc__
 
     def __repr__(self) -> str:

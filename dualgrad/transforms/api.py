@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
-from dualgrad.compile.frontend import as_dispatcher
+from dualgrad.transforms import arguments
 from dualgrad.transforms.plans import (
     ColumnsPlan,
     HessianPlan,
@@ -277,9 +276,11 @@ def jvp(f: Callable[..., Any], *, out_argnum: int | None = None, cache: bool = T
     >>> dg.jvp(f)((np.array([1.0, 2.0]), 3.0), (np.array([1.0, 0.0]), 0.5))
     (15.0, 8.5)
     """
-    function = _function(f)
-    plan = JvpPlan(function, _parameters(function), _out_argnum(out_argnum, function))
-    return transform(plan, None, _signature_of("primals", "tangents"), bool(cache))
+    function = arguments.function(f)
+    plan = JvpPlan(
+        function, arguments.parameters(function), arguments.out_argnum(out_argnum, function)
+    )
+    return transform(plan, None, arguments.signature_of("primals", "tangents"), bool(cache))
 
 
 def hessian(
@@ -401,11 +402,16 @@ def hvp(
     >>> dg.hvp(f)((np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([4., 2.])
     """
-    function = _function(f)
-    numbers, one = _argnums(argnums, function)
-    plan = HvpPlan(function, _parameters(function), None, argnums=numbers, one_argument=one)
+    function = arguments.function(f)
+    numbers, one = arguments.argnums(argnums, function)
+    plan = HvpPlan(
+        function, arguments.parameters(function), None, argnums=numbers, one_argument=one
+    )
     return transform(
-        plan, _chunk(chunk), _signature_of("primals", "tangents", out=None), bool(cache)
+        plan,
+        arguments.chunk(chunk),
+        arguments.signature_of("primals", "tangents", out=None),
+        bool(cache),
     )
 
 
@@ -459,13 +465,13 @@ def vmap(
            [40., 30.],
            [60., 50.]])
     """
-    function = _function(g)
-    plan = VmapPlan(function, _in_axes(in_axes), bool(parallel))
-    signature = _signature(function)
+    function = arguments.function(g)
+    plan = VmapPlan(function, arguments.in_axes(in_axes), bool(parallel))
+    signature = arguments.signature(function)
     params = [it for name, it in signature.parameters.items() if name != "out"]
     if any(it.kind is it.VAR_POSITIONAL for it in params):
         raise TypeError("dg.vmap: a function with *args has no place for in_axes; name them")
-    return transform(plan, None, _with_out(params, "vmap"), bool(cache))
+    return transform(plan, None, arguments.with_out(params, "vmap"), bool(cache))
 
 
 def taylor(
@@ -520,12 +526,12 @@ def taylor(
     >>> dg.taylor(f, 2)(np.array([2.0, 3.0]), np.array([1.0, 1.0]), 10.0)
     array([60., 50., 10.])
     """
-    function = _function(f)
-    out, count = _out_argnum(out_argnum, function), _order(order)
-    plan = TaylorPlan(function, _parameters(function), count, out)
+    function = arguments.function(f)
+    out, count = arguments.out_argnum(out_argnum, function), arguments.order(order)
+    plan = TaylorPlan(function, arguments.parameters(function), count, out)
     if not plan.params or out == 0:
         raise ValueError("dg.taylor: the first argument of the function is the one to expand in")
-    signature = _signature(function)
+    signature = arguments.signature(function)
     point, *others = (signature.parameters[name] for name in plan.params)
     direction = "v"
     while direction in plan.params:
@@ -539,9 +545,6 @@ def taylor(
     return transform(plan, None, signature.replace(parameters=params), bool(cache))
 
 
-# ----------------------------------------------------------------------------- what they check
-
-
 def _columns(
     name: str, f: Any, argnums: Any, chunk: Any, out_argnum: Any, cache: Any, parallel: Any,
     with_value: bool, terms: bool = False,
@@ -550,124 +553,14 @@ def _columns(
         from dualgrad.sparse.terms import of_terms
 
         return of_terms(name, f, argnums, chunk, out_argnum, cache, parallel, with_value)
-    function = _function(f)
-    numbers, one = _argnums(argnums, function)
-    out = _out_argnum(out_argnum, function)
+    function = arguments.function(f)
+    numbers, one = arguments.argnums(argnums, function)
+    out = arguments.out_argnum(out_argnum, function)
     if out in numbers:
         raise ValueError(f"argnums and out_argnum both name argument {out}")
     kind = HessianPlan if name == "hessian" else ColumnsPlan
-    plan = kind(
-        function, _parameters(function), name, numbers, one, out, with_value, bool(parallel)
-    )
-    signature = _signature(function)
-    params = [signature.parameters[name] for name in plan.params]
-    return transform(plan, _chunk(chunk), _with_out(params, name), bool(cache))
-
-
-def _function(f: Any) -> Any:
-    if not callable(f):
-        raise TypeError(f"a function is expected, not {f!r}")
-    return as_dispatcher(f)
-
-
-def _signature(function: Any) -> inspect.Signature:
-    return inspect.signature(function.py_func)
-
-
-def _parameters(function: Any) -> tuple[str, ...]:
-    """The names of the parameters of `f`; a transform's `out` is its own affair."""
-    is_transform = isinstance(function, Transform)
-    return tuple(
-        name for name in _signature(function).parameters if not (is_transform and name == "out")
-    )
-
-
-def _signature_of(*names: str, **defaults: Any) -> inspect.Signature:
-    parameters = [(name, inspect.Parameter.empty) for name in names]
-    return inspect.Signature(
-        [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-            for name, default in [*parameters, *defaults.items()]
-        ]
-    )
-
-
-def _with_out(parameters: list[inspect.Parameter], name: str) -> inspect.Signature:
-    """A signature with `out` at the end."""
-    if any(it.name == "out" for it in parameters):
-        raise ValueError(
-            f"dg.{name}: the function has a parameter `out`, which is a keyword of transforms; "
-            "rename it"
-        )
-    out = inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    return inspect.Signature([*parameters, out])
-
-
-def _in_axes(axes: Any) -> Any:
-    """The axes as nested tuples of numbers and None."""
-    if isinstance(axes, (tuple, list)):
-        return tuple(_in_axes(it) for it in axes)
-    if axes is None:
-        return None
-    try:
-        return operator.index(axes)
-    except TypeError:
-        raise TypeError(
-            f"dg.vmap: in_axes: an axis, None or a tuple of them is expected, not {axes!r}"
-        ) from None
-
-
-def _argnums(argnums: Any, function: Any) -> tuple[tuple[int, ...], bool]:
-    """The numbers of the arguments to differentiate by, and whether just one was named."""
-    one = not isinstance(argnums, tuple)
-    numbers = tuple(_argnum(k, function, "argnums") for k in ((argnums,) if one else argnums))
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise ValueError(f"argnums: one or more different arguments are expected, not {argnums!r}")
-    return numbers, one
-
-
-def _argnum(k: Any, function: Any, name: str) -> int:
-    """A number of an argument of `f`, counted from the end if it is negative."""
-    params = _parameters(function)
-    try:
-        index = operator.index(k)
-    except TypeError:
-        index = None
-    if index is None or isinstance(k, bool):
-        raise TypeError(f"{name}: the number of an argument is expected, not {k!r}")
-    if not -len(params) <= index < len(params):
-        raise ValueError(
-            f"{name}: {function.__name__} has {len(params)} arguments, counted from 0; "
-            f"there is no number {index}"
-        )
-    return index % len(params)
-
-
-def _out_argnum(k: Any, function: Any) -> int | None:
-    return None if k is None else _argnum(k, function, "out_argnum")
-
-
-def _order(order: Any) -> int:
-    try:
-        count = operator.index(order)
-    except TypeError:
-        count = None
-    if count is None or isinstance(order, bool):
-        raise TypeError(f"order: a whole number is expected, not {order!r}")
-    if count < 0:
-        raise ValueError(f"order: zero or more is expected, not {count}")
-    return count
-
-
-def _chunk(chunk: Any) -> int | None:
-    if isinstance(chunk, str) and chunk == "auto":
-        return None
-    try:
-        lanes = operator.index(chunk)
-    except TypeError:
-        lanes = None
-    if lanes is None or isinstance(chunk, bool):
-        raise TypeError(f'chunk: a whole number or "auto" is expected, not {chunk!r}')
-    if lanes < 1:
-        raise ValueError(f"chunk: one or more tangents are expected, not {lanes}")
-    return lanes
+    names = arguments.parameters(function)
+    plan = kind(function, names, name, numbers, one, out, with_value, bool(parallel))
+    signature = arguments.signature(function)
+    params = [signature.parameters[it] for it in names]
+    return transform(plan, arguments.chunk(chunk), arguments.with_out(params, name), bool(cache))
