@@ -13,7 +13,8 @@ import numpy as np
 from numba.core import types
 
 from dualgrad import lanes, rules, sets
-from dualgrad.scalars import PATTERNS, TANGENTS, Call
+from dualgrad.calls import PATTERNS, Call
+from dualgrad.scalars import TANGENTS
 
 
 def _is_nothing(c: Call, k: int) -> Any:

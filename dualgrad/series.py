@@ -17,8 +17,9 @@ from numba.cpython.mathimpl import is_nan
 from numba.extending import overload, register_jitable
 from numba.np import arrayobj
 
-from dualgrad import recurrences, rules, scalars
-from dualgrad.scalars import SERIES, TANGENTS, Call, pack, run
+from dualgrad import conversions, recurrences, rules
+from dualgrad.calls import SERIES, Call, pack, run
+from dualgrad.scalars import TANGENTS
 from dualgrad.types import DualType, SeriesType, primal
 
 for _function in recurrences.FUNCTIONS:
@@ -27,14 +28,14 @@ for _function in recurrences.FUNCTIONS:
 
 @overload(recurrences.is_nonzero)
 def _is_nonzero(x):  # type: ignore[no-untyped-def]
-    return lambda x: scalars.is_nonzero(x)
+    return lambda x: conversions.is_nonzero(x)
 
 
 @overload(recurrences.is_constant)
 def _is_constant(x):  # type: ignore[no-untyped-def]
     if not isinstance(x, DualType):
         return lambda x: True
-    return lambda x: not scalars.is_nonzero(x - scalars.value_of(x))
+    return lambda x: not conversions.is_nonzero(x - conversions.value_of(x))
 
 
 # ------------------------------------------------------------------------------ one operation

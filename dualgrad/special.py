@@ -16,7 +16,8 @@ from numba.core.errors import TypingError
 from numba.extending import register_jitable
 
 from dualgrad import rules
-from dualgrad.scalars import RECALLED, DualFunction, SumOfPartials, join, lower_dual
+from dualgrad.calls import RECALLED, DualFunction, join, lower_dual
+from dualgrad.scalars import SumOfPartials
 from dualgrad.types import depth
 
 LN10 = math.log(10.0)

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 import dualgrad as dg
 from dualgrad import recall, rules
-from dualgrad.scalars import RECALLED
+from dualgrad.calls import RECALLED
 from tests.complexstep import assert_same_bits, jacobians
 from tests.programs import ackley_loop, d_ackley, vec
 

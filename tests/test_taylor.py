@@ -16,7 +16,8 @@ from numba.core import config
 
 import dualgrad as dg
 from dualgrad import rules
-from dualgrad.scalars import SERIES, TANGENTS
+from dualgrad.calls import SERIES
+from dualgrad.scalars import TANGENTS
 from tests.test_rules import NUMPY, is_unary, reference
 
 EPS = 2.0**-52

@@ -154,9 +154,6 @@ def test_lanes_for_just_the_inputs_of_a_function_that_writes():
 def test_lanes_fitted_to_the_first_call():
     """Without a chunk the kernel has as many lanes as the first call has inputs, and takes any."""
 
-    def scaled(x):
-        return np.array([np.sum(x) * x[0], np.sin(x[-1])])
-
     def expected(points):
         rows = np.zeros((*points.shape[:1], 2, points.shape[1]))
         rows[:, 0] = points[:, :1]
@@ -165,7 +162,12 @@ def test_lanes_fitted_to_the_first_call():
         return rows
 
     for first in (11, 3):
-        mapped = dg.vmap(dg.jacobian(lambda x, f=njit(scaled): f(x)))
+
+        @njit
+        def scaled(x):
+            return np.array([np.sum(x) * x[0], np.sin(x[-1])])
+
+        mapped = dg.vmap(dg.jacobian(scaled))
         for n in (first, 1, 8, 9, 16, 17, 30):
             points = np.random.default_rng(n).normal(size=(5, n))
             np.testing.assert_allclose(mapped(points), expected(points), rtol=1e-14)

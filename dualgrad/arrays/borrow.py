@@ -19,7 +19,7 @@ from numba.core.errors import NumbaNotImplementedError
 from numba.extending import overload, overload_attribute, register_jitable
 from numba.np.numpy_support import from_dtype
 
-from dualgrad.scalars import join
+from dualgrad.calls import join
 from dualgrad.types import DualType, over, primal
 
 

@@ -22,7 +22,7 @@ from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 from numba.np.linalg import check_blas_return, get_blas_kind
 
-from dualgrad.scalars import join
+from dualgrad.calls import join
 from dualgrad.types import DualType, PatternType, SeriesType, depth, primal
 
 #: From this many multiplications of a number by a dual on, one matrix product is left to BLAS.

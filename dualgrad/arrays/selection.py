@@ -11,7 +11,7 @@ from numba.np import arraymath, arrayobj
 
 from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.arrays.values import values
-from dualgrad.scalars import value_of
+from dualgrad.conversions import value_of
 from dualgrad.types import DualType, over
 
 borrow(arraymath.ov_np_where_x_y, np.where)

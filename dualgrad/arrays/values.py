@@ -16,7 +16,8 @@ from numba.np import arraymath, arrayobj
 
 from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.views import strided_part
-from dualgrad.scalars import decides, value_of
+from dualgrad.calls import decides
+from dualgrad.conversions import value_of
 from dualgrad.types import DualType, is_complex, primal
 
 

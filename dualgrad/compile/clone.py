@@ -10,6 +10,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import UnsupportedError
 
+from dualgrad.calls import join
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
 from dualgrad.compile.activity import Activity, summarise
 from dualgrad.compile.frontend import (
@@ -24,7 +25,6 @@ from dualgrad.compile.frontend import (
 )
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
-from dualgrad.scalars import join
 from dualgrad.types import DualType, over
 
 

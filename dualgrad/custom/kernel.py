@@ -14,15 +14,16 @@ from numba.core import types
 from dualgrad.arrays import opaque
 from dualgrad.arrays.products import zero
 from dualgrad.arrays.values import values_of
+from dualgrad.calls import join
 from dualgrad.compile.activity import is_buffer
 from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.explain import readable
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
+from dualgrad.conversions import is_nonzero, value_of
 from dualgrad.custom import runtime
 from dualgrad.custom.jvp import effect_of_code
 from dualgrad.errors import NotDifferentiable
-from dualgrad.scalars import is_nonzero, join, value_of
 from dualgrad.transforms.runtime import private
 from dualgrad.transforms.sweep import compiled, indented
 from dualgrad.types import DualType, PatternType, SeriesType, depth

@@ -12,7 +12,8 @@ from numba.extending import intrinsic, register_jitable
 from numba.np import arrayobj
 
 from dualgrad.arrays.views import strided_part
-from dualgrad.scalars import is_nonzero, pack
+from dualgrad.calls import pack
+from dualgrad.conversions import is_nonzero
 from dualgrad.transforms.lanes_io import spilled
 
 # Lanes of a number that a loop goes over lie in memory of the kernel's own, on its stack: only

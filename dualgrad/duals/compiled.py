@@ -17,11 +17,11 @@ from dualgrad import arrays, lanes  # noqa: F401  (registers with Numba)
 from dualgrad.compile.clone import Clone
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import as_dispatcher, calling, derived, is_known
+from dualgrad.conversions import value_of
 from dualgrad.duals.classes import Duals, as_array, as_number, wrapped
 from dualgrad.duals.convert import raw_of
 from dualgrad.duals.storage import dtype_of
 from dualgrad.errors import NotDifferentiable
-from dualgrad.scalars import value_of
 from dualgrad.types import DualType
 
 # --------------------------------------------------------------------------------- boxing

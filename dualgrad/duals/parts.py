@@ -87,7 +87,7 @@ def _value(d: Any) -> Any:
 
         return lambda d: values_of(d)
     if isinstance(d, DualType):
-        from dualgrad.scalars import value_of
+        from dualgrad.conversions import value_of
 
         return lambda d: value_of(d)
     numbers = (types.Number, types.Boolean)

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from dualgrad import lanes
-from dualgrad.scalars import pack
+from dualgrad.calls import pack
 
 
 @intrinsic

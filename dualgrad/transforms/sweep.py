@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from dualgrad.calls import join
 from dualgrad.compile.activity import Summary, is_buffer, summarise
 from dualgrad.compile.clone import clone_of, duals_in
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, room_for
 from dualgrad.compile.rewrite import is_items
+from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
-from dualgrad.scalars import join, value_of
 from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import place, private

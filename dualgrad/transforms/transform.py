@@ -17,6 +17,10 @@ from dualgrad.compile.frontend import DerivedDispatcher, derived
 from dualgrad.transforms.plans import VmapPlan
 
 
+#: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
+Chunk = int | tuple[int, ...] | None
+
+
 class Transform(DerivedDispatcher):
     """Derivatives of one function: a compiled function of (mostly) the same arguments.
 
@@ -26,7 +30,7 @@ class Transform(DerivedDispatcher):
     """
 
     def __init__(
-        self, plan: Any, chunk: int | tuple[int, ...] | None, signature: inspect.Signature, cache: bool,
+        self, plan: Any, chunk: Chunk, signature: inspect.Signature, cache: bool,
         inner: bool = False,
     ) -> None:  # fmt: skip
         self.plan, self.chunk, self.signature, self.cache = plan, chunk, signature, cache
@@ -150,9 +154,7 @@ def _holds_dask_arrays(argument: Any) -> bool:
     return type(argument).__module__.startswith("dask.array")
 
 
-def transform(
-    plan: Any, chunk: int | tuple[int, ...] | None, signature: inspect.Signature, cache: bool
-) -> Transform:
+def transform(plan: Any, chunk: Chunk, signature: inspect.Signature, cache: bool) -> Transform:
     """The transform of a plan: one and the same whenever it is asked for."""
     known = derived(plan.function, "transforms")
     key = plan, chunk, cache

@@ -78,7 +78,7 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
 
     Its kernels suit other sizes, too.
     """
-    inner = getattr(transform.plan, "function", None)
+    inner: Any = getattr(transform.plan, "function", None)
     plan = getattr(inner, "plan", None)
     if not isinstance(transform.plan, VmapPlan) or type(plan) is not ColumnsPlan:
         return None

@@ -13,7 +13,7 @@ from numba.np import arrayobj
 from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
-from dualgrad.scalars import join
+from dualgrad.calls import join
 from dualgrad.types import DualType, PatternType, SeriesType, depth, is_complex, primal, real_of
 
 
