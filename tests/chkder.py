@@ -3,7 +3,8 @@
 From their definitions in Moré, Garbow and Hillstrom, *Testing unconstrained optimization
 software*, ACM TOMS 7 (1981), in the form of systems of equations: of Wood's, Watson's and the
 variably dimensioned function that is (half of) the gradient. The errors are of the kinds that
-CHKDER's own test plants.
+CHKDER's own test plants. Five systems stand in `tests/programs.py`; the others follow under their
+numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+
+from tests.programs import (
+    brown_almost_linear,
+    broyden_tridiagonal,
+    chebyquad,
+    d_brown_almost_linear,
+    d_broyden_tridiagonal,
+    d_chebyquad,
+    d_helical_valley,
+    d_trigonometric,
+    helical_valley,
+    trigonometric,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,24 +117,6 @@ def d_wood(x):
     )
 
 
-# --- 5. Helical valley ---------------------------------------------------------------------------
-
-
-@njit
-def helical_valley(x):
-    turn = np.arctan(x[1] / x[0]) / (2 * np.pi)
-    if x[0] < 0:
-        turn += 0.5
-    return np.array([10 * (x[2] - 10 * turn), 10 * (np.sqrt(x[0] ** 2 + x[1] ** 2) - 1), x[2]])
-
-
-def d_helical_valley(x):
-    s = x[0] ** 2 + x[1] ** 2
-    c = 100 / (2 * np.pi * s)
-    r = 10 / np.sqrt(s)
-    return np.array([[c * x[1], -c * x[0], 10], [r * x[0], r * x[1], 0], [0, 0, 1]])
-
-
 # --- 6. Watson -----------------------------------------------------------------------------------
 
 
@@ -159,52 +155,6 @@ def d_watson(x):
     jac[0, 1] -= 2 * x[0]
     jac[1, 0] -= 2 * x[0]
     jac[1, 1] += 1
-    return jac
-
-
-# --- 7. Chebyquad --------------------------------------------------------------------------------
-
-
-@njit
-def chebyquad(x):
-    n = x.size
-    f = np.zeros(n)
-    for j in range(n):
-        before, now = 1.0, 2 * x[j] - 1
-        for i in range(n):
-            f[i] += now / n
-            before, now = now, 2 * (2 * x[j] - 1) * now - before
-    for i in range(1, n, 2):
-        f[i] += 1 / ((i + 1) ** 2 - 1)
-    return f
-
-
-def d_chebyquad(x):
-    angle = np.arccos(2 * x - 1)
-    k = np.arange(1, x.size + 1)[:, None]
-    return 2 * k * np.sin(k * angle) / np.sin(angle) / x.size
-
-
-# --- 8. Brown's almost linear function -----------------------------------------------------------
-
-
-@njit
-def brown_almost_linear(x):
-    n = x.size
-    f = np.zeros(n)
-    total, product = 0.0, 1.0
-    for j in range(n):
-        total += x[j]
-        product *= x[j]
-    for i in range(n - 1):
-        f[i] = x[i] + total - (n + 1)
-    f[n - 1] = product - 1
-    return f
-
-
-def d_brown_almost_linear(x):
-    jac = np.eye(x.size) + 1
-    jac[-1] = [np.prod(np.delete(x, j)) for j in range(x.size)]
     return jac
 
 
@@ -258,26 +208,6 @@ def d_integral_equation(x):
     return np.eye(n) + 1.5 * kernel * (x + t + 1) ** 2 / (n + 1)
 
 
-# --- 11. Trigonometric ---------------------------------------------------------------------------
-
-
-@njit
-def trigonometric(x):
-    n = x.size
-    f = np.zeros(n)
-    total = 0.0
-    for j in range(n):
-        total += np.cos(x[j])
-    for i in range(n):
-        f[i] = n - total + (i + 1) * (1 - np.cos(x[i])) - np.sin(x[i])
-    return f
-
-
-def d_trigonometric(x):
-    i = np.arange(1, x.size + 1)
-    return np.tile(np.sin(x), (x.size, 1)) + np.diag(i * np.sin(x) - np.cos(x))
-
-
 # --- 12. Variably dimensioned --------------------------------------------------------------------
 
 
@@ -297,27 +227,6 @@ def d_variably_dimensioned(x):
     i = np.arange(1, x.size + 1)
     s = i @ (x - 1)
     return np.eye(x.size) + (1 + 6 * s**2) * np.outer(i, i)
-
-
-# --- 13. Broyden tridiagonal ---------------------------------------------------------------------
-
-
-@njit
-def broyden_tridiagonal(x):
-    n = x.size
-    f = np.zeros(n)
-    for i in range(n):
-        f[i] = (3 - 2 * x[i]) * x[i] + 1
-        if i > 0:
-            f[i] -= x[i - 1]
-        if i < n - 1:
-            f[i] -= 2 * x[i + 1]
-    return f
-
-
-def d_broyden_tridiagonal(x):
-    n = x.size
-    return np.diag(3 - 4 * x) - np.eye(n, k=-1) - 2 * np.eye(n, k=1)
 
 
 # --- 14. Broyden banded --------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def right_ones(per_function: int, seed: int) -> Iterator[Right]:
         yield Right(system.f, system.jacobian, system.shifted)
         n = system.start.size
         for _ in range(per_function - 2):
-            if system.name == "Chebyquad":  # the closed form of its derivative is for 0 < x < 1
+            if system.name == "Chebyquad":  # whose polynomials are for 0 < x < 1
                 x = rng.uniform(0.01, 0.99, n)
             else:
                 x = rng.normal(size=n) * 10.0 ** rng.uniform(-3, 1)
