@@ -173,9 +173,7 @@ class Compressed(Sweep):
         """Take an entry from what J v is still to be explained by."""
         if self.verifies:
             yield "if probe.size > 0:"
-            yield f"    part = d * probe[{column}]"
-            yield f"    error[0, {row}] -= part"
-            yield f"    error[1, {row}] += abs(part)"
+            yield from indented(explain(f"d * probe[{column}]", row))
 
     @property
     def verifies(self) -> bool:
@@ -206,3 +204,10 @@ def check_vector(plan: Any, result: types.Type) -> None:
 def wrong_size(plan: Any, what: str, of: str) -> str:
     """The message for a pattern that does not fit."""
     return f"dg.{plan.name}: the pattern has another number of {what} than the {of} has items"
+
+
+def explain(part: str, row: str, line: int = 0) -> Iterator[str]:
+    """Take a part from what a product with the probe has in a row; the sizes of parts add up."""
+    yield f"part = {part}"
+    yield f"error[{line}, {row}] -= part"
+    yield f"error[{line + 1}, {row}] += abs(part)"

@@ -17,7 +17,7 @@ from typing import Any
 from numba.core import types
 
 from dualgrad.compile.explain import readable
-from dualgrad.sparse.columns import check_input, check_vector, wrong_size
+from dualgrad.sparse.columns import check_input, check_vector, explain, wrong_size
 from dualgrad.sparse.compressed import CompressedPlan, PairsPlan, StarPlan, WrongPattern
 from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.chunks import COLUMNS
@@ -130,8 +130,7 @@ class _Star(_Second):
         if self.verifies:
             blocks += ["if probe.size > 0:", f"    for i in range(a{k}.size):"]
             blocks += ["        for e in range(tops[i], tops[i + 1]):"]
-            blocks += ["            part = r[e] * probe[indices[e]]"]
-            blocks += ["            error[0, i] -= part", "            error[1, i] += abs(part)"]
+            blocks += indented(indented(indented(explain("r[e] * probe[indices[e]]", "i"))))
         return self.kernel(blocks, "r")
 
     def _read(self) -> Iterator[str]:
@@ -234,6 +233,4 @@ class _Pairs(_Second):
         """Take an entry from what a product is still to be explained by."""
         if self.verifies:
             yield "if probe.size > 0:"
-            yield f"    part = {part}"
-            yield f"    error[{line}, m] -= part"
-            yield f"    error[{line + 1}, m] += abs(part)"
+            yield from indented(explain(part, "m", line))
