@@ -16,7 +16,6 @@ from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
 from dualgrad.transforms.plans import VmapPlan
 
-
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
 Chunk = int | tuple[int, ...] | None
 
