@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 import dualgrad as dg
 from tests.programs import PROGRAMS, Program
 
-CHUNKS = (1, 3, 8, "auto")
-# A lone scalar argument has one tangent and nothing to cut into chunks.
+# Numbers of lanes, by turns. (A lone scalar argument has one tangent and nothing to cut.)
+CUT = [program for program in PROGRAMS.values() if program.kind != "derivative"]
 RUNS = [
     pytest.param(program, chunk, id=f"{program.name}-{chunk}")
-    for program in PROGRAMS.values()
-    for chunk in (CHUNKS if program.kind != "derivative" else ("auto",))
+    for program, chunk in zip(CUT, itertools.cycle((1, 3, 8)), strict=False)
 ]
 
 
@@ -58,11 +60,24 @@ def test_closed_form_against_differences(program: Program) -> None:
         np.testing.assert_allclose(closed, difference, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.optimized
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=list(PROGRAMS))
+def test_as_users_have_it(program: Program) -> None:
+    function = getattr(program.function, "py_func", None)
+    if function is not None and function.__name__ not in function.__code__.co_names:
+        # Compiled anew, unless it calls itself: in other tests it is optimised less.
+        program = dataclasses.replace(program, function=njit(function))
+    check(program)
+
+
 @pytest.mark.parametrize(("program", "chunk"), RUNS)
-def test_value_and_derivative(program: Program, chunk: int | str) -> None:
-    keywords: dict[str, Any] = {"argnums": program.argnums}
-    if program.kind != "derivative":
-        keywords["chunk"] = chunk
+def test_chunks(program: Program, chunk: int) -> None:
+    check(program, chunk=chunk)
+
+
+def check(program: Program, **keywords: Any) -> None:
+    """Compare the value bit for bit with that of Numba, the derivative with the closed form."""
+    keywords["argnums"] = program.argnums
     if program.out_argnum is not None:
         keywords["out_argnum"] = program.out_argnum
     args = program.fresh()
