@@ -92,6 +92,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "use the NumPy function of that name, or write it as a loop",
     ),
     (
+        r"the bytes of an array \(\.(?P<what>\w+)\) carry no derivatives",
+        "the bytes of an array carry no derivatives",
+        "compute with its numbers; give a function that calls C a rule with dg.custom_jvp",
+    ),
+    (
         r"(?P<what>scipy\.special\.\w+) has no derivative by (?P<a>\w+)",
         "its derivative by {a} has no closed form, or dualgrad does not know it",
         "give it a rule of your own with dg.custom_jvp",
