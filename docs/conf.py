@@ -9,11 +9,10 @@ author = "the dualgrad developers"
 version = release = dualgrad.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["site"]
 myst_heading_anchors = 3  # [text](page.md#a-heading)
 
-# Docstrings: names between single backticks are code; types are said in words.
-default_role = "code"
+# Docstrings: a name between single backticks is code, and a link where it is one of ours.
+default_role = "py:obj"
 autodoc_typehints = "none"
 napoleon_use_param = False
 napoleon_use_rtype = False

@@ -32,7 +32,7 @@ def examples(page: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "page", [it for it in PAGES if any(examples(it))], ids=lambda page: page.stem
+    "page", [it for it in PAGES if "\n```python\n" in it.read_text()], ids=lambda it: it.stem
 )
 def test_examples(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = [*examples(page)]
