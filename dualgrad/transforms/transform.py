@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba.core import config, types
 from numba.core.dispatcher import _FunctionCompiler
@@ -27,6 +27,11 @@ class Transform(DerivedDispatcher):
     `@njit` function costs, and `@njit` code may call it or be passed it. Unlike theirs its
     function is written for the types of the call. `plan` writes it.
     """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kws: Any) -> Any:
+            """The derivative, in the shape that the transform says."""
 
     def __init__(
         self, plan: Any, chunk: Chunk, signature: inspect.Signature, cache: bool,

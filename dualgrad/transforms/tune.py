@@ -22,7 +22,9 @@ CANDIDATES, MOST = (4, 8, 16, 32, 64), (32, 64)
 SAMPLE, ROUNDS = 2e-3, 7
 
 
-def tune(transform: Transform, *args: Any, clock: Callable[[], float] = time.perf_counter) -> Any:
+def tune(
+    transform: Transform, *args: Any, clock: Callable[[], float] = time.perf_counter
+) -> Transform:
     """The same transform with the chunk that is fastest for given arguments.
 
     Parameters
@@ -68,7 +70,7 @@ def tune(transform: Transform, *args: Any, clock: Callable[[], float] = time.per
     chunks = {n for n in CANDIDATES if n <= inputs}
     if inputs:
         chunks |= {ceil(inputs / ceil(inputs / most)) for most in MOST}
-    ways: list[Any] = [transform, *(_with_chunk(transform, n) for n in sorted(chunks))]
+    ways = [transform, *(_with_chunk(transform, n) for n in sorted(chunks))]
     laps = _laps([partial(way, *args) for way in ways], clock)
     return ways[laps.index(min(laps))]
 
