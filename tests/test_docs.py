@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Iterator
 from doctest import ELLIPSIS, OutputChecker
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: what need not be there
 OPTIONAL = {"dask", "jax", "torch"}
+#: The fixture `gradcheck`; where dualgrad is not installed its entry point is not seen.
+INSTALLED = bool(entry_points(group="pytest11", name="dualgrad"))
+pytest_plugins = [] if INSTALLED else ["dualgrad.check.plugin"]
 
 
 def examples(page: Path) -> Iterator[tuple[str, str]]:
@@ -34,20 +40,25 @@ def examples(page: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(
     "page", [it for it in PAGES if "\n```python\n" in it.read_text()], ids=lambda it: it.stem
 )
-def test_examples(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples(
+    page: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     blocks = [*examples(page)]
     code = "".join(block for kind, block in blocks if kind == "python")
     for module in OPTIONAL & set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)):
         pytest.importorskip(module)
     if '"cc"' in code and not shutil.which("cc"):
         pytest.skip("there is no C compiler")
-    names = {"__name__": __name__}
+    names: dict[str, Any] = {"__name__": __name__}
     for kind, block in blocks:
         if kind == "python":
             exec(compile(block, page, "exec"), names)
         else:
             printed = capsys.readouterr().out
             assert OutputChecker().check_output(block, printed, ELLIPSIS), printed
+    for name in [it for it in names if it.startswith("test_")]:  # a page may have tests, too
+        fixtures = inspect.signature(names[name]).parameters
+        names[name](**{it: request.getfixturevalue(it) for it in fixtures})
     assert capsys.readouterr().out == ""
 
 
