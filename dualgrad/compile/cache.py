@@ -26,7 +26,7 @@ import numba
 from numba.core import bytecode, compiler, config
 from numba.core.serialize import dumps
 
-from dualgrad import symbols  # noqa: F401  (code from disk may use them)
+from dualgrad import recall, symbols  # noqa: F401  (code from disk may use what they name)
 from dualgrad.compile.fingerprint import Unknown, fingerprint
 
 _SUFFIX = ".dualgrad"
