@@ -349,8 +349,7 @@ for _name in _METHODS:
     setattr(DualArray, _name, _method(_name))
 
 # In an array of objects, such as `np.array([x, y])` makes of numbers, NumPy asks each for a method.
-for _name in dir(np):
-    _ufunc = getattr(np, _name)
+for _name, _ufunc in vars(np).items():  # `dir` would have NumPy import all of its modules
     if isinstance(_ufunc, np.ufunc) and _ufunc.nin == 1 and not hasattr(Dual, _name):
         setattr(Dual, _name, _method(_name))
 # A number is not changed by `x += 1`: x becomes another one.
