@@ -1,4 +1,4 @@
-"""Workloads, each timed beside the function itself and what one would write by hand.
+"""Workloads, each timed beside the function itself, what one would write by hand, and peers.
 
 A module of `MODULES` offers `workloads(smoke)`. `python -m bench` prints them side by side;
 `python -m pytest bench -n 0` records them with pytest-benchmark.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from bench import threads as threads  # before whatever has threads
 from bench.common import Workload
 
 MODULES = (
-    "rosenbrock", "ackley", "hessians", "chebyquad", "dense_layer", "linear_algebra",
-    "bundle_adjustment", "brusselator", "sparse_scaling", "colouring", "call_overhead",
-    "first_result",
+    "rosenbrock", "ackley", "hessians", "chebyquad", "dense_layer", "neuron_loss", "elementwise",
+    "lorenz", "kalman", "black_scholes", "bundle_adjustment", "brusselator", "linear_algebra",
+    "sparse_scaling", "colouring", "call_overhead", "first_result",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,76 +11,81 @@ from numba import njit
 from scipy import integrate, sparse
 
 import dualgrad as dg
-from bench.common import Call, Target, Workload, into_csr
-from bench.peers import installed, jax_of_one_thread
+from bench.common import JAX, Call, Made, Target, Workload, into_csr, into_out
+from bench.peers import Problem, installed, peers, written_with
 from dualgrad.sparse import colouring
 from tests.patterns import brusselator as pattern_of
 from tests.systems import DIFFUSION, A, B, brusselator, brusselator_start, d_brusselator
 
 AGAIN, WRITE = "dualgrad, out=", "write of the nonzeros"
 AT_ONCE = "dualgrad, a new function"  # compiled code is on disk; the pattern and colours are not
-JAX, CASADI = "JAX, coloured jvp", "CasADi"
+COLOURED, VM, C = "JAX, coloured jvp", "CasADi, sparse VM", "CasADi, sparse C"
 OURS, GROUPED, DENSE = "dualgrad", "differences, pattern given", "differences"
+LEFT_OUT = {32: (C,), 256: (VM, C), 512: (VM, C)}
+DENSE_LEFT_OUT = {
+    8: ("CasADi, C",),
+    32: ("torch, jacfwd", "autograd", "CasADi, VM", "CasADi, C", "num-dual", "numdifftools"),
+}
 
 
-def by_jax(n: int, y: np.ndarray) -> dict[str, Call]:
+@njit
+def of_state(y):
+    return brusselator(0.0, y)
+
+
+def of_grid(y):
+    """The same as an expression of whole grids."""
+    n = round((len(y) // 2) ** 0.5)
+    c = y.reshape(n, n, 2)
+    u, v = c[:, :, 0], c[:, :, 1]
+    sides = np.roll(c, 1, 0) + np.roll(c, -1, 0) + np.roll(c, 1, 1) + np.roll(c, -1, 1)
+    reaction = np.stack([B + u * u * v - (A + 1) * u, A * u - u * u * v], -1)
+    return (reaction + DIFFUSION * n * n * (sides - 4 * c)).ravel()
+
+
+def by_jax(n: int, y: np.ndarray) -> Call:
     """The nonzeros by JAX: `jvp` mapped over the seeds of the same colours, and a gather."""
-    jax = jax_of_one_thread()
-    if jax is None:
-        return {}
-    jnp = jax.numpy
+    from bench.peers.jax import compiled, jax
 
-    def rates(y):
-        c = y.reshape(n, n, 2)
-        u, v = c[:, :, 0], c[:, :, 1]
-        sides = jnp.roll(c, 1, 0) + jnp.roll(c, -1, 0) + jnp.roll(c, 1, 1) + jnp.roll(c, -1, 1)
-        reaction = jnp.stack([B + u * u * v - (A + 1) * u, A * u - u * u * v], -1)
-        return (reaction + DIFFUSION * n * n * (sides - 4 * c)).ravel()
+    rates = written_with({"np": jax.numpy}, of_grid)
+    pattern = pattern_of(n)
+    colours = colouring.of_columns(pattern)
+    seeds = np.equal.outer(np.arange(colours.max() + 1), colours).astype(float)
+    places = colours[pattern.indices], pattern.tocoo().row
 
-    @cache
-    def compiled() -> Call:
-        pattern = pattern_of(n)
-        colours = colouring.of_columns(pattern)
-        seeds = jnp.asarray(np.equal.outer(np.arange(colours.max() + 1), colours), float)
-        places = colours[pattern.indices], pattern.tocoo().row
+    def nonzeros(y: Any) -> Any:
+        products = jax.vmap(lambda seed: jax.jvp(rates, (y,), (seed,))[1])(seeds)
+        return products[places]
 
-        @jax.jit
-        def nonzeros(y):
-            products = jax.vmap(lambda seed: jax.jvp(rates, (y,), (seed,))[1])(seeds)
-            return products[places]
-
-        return partial(nonzeros, jnp.asarray(y))
-
-    return {JAX: lambda: compiled()().block_until_ready()}
+    return compiled(nonzeros, y)
 
 
-def by_casadi(n: int, y: np.ndarray) -> dict[str, Call]:
-    """The nonzeros by CasADi: symbolic, then run by its virtual machine on our buffers."""
-    casadi = installed("casadi")
-    if casadi is None:
-        return {}
+def by_casadi(y: np.ndarray, compile_it: bool) -> Call:
+    """The nonzeros by CasADi."""
+    from bench.peers.casadi import casadi, into, jit
+
     symbols = casadi.SX.sym("y", y.size)
     rates = brusselator.py_func(0.0, np.array(casadi.vertsplit(symbols), object))
     by_row = casadi.jacobian(casadi.vertcat(*rates), symbols).T  # CasADi keeps columns
-    buffer, run = casadi.Function("nonzeros", [symbols], [by_row]).buffer()
-    data = np.full(by_row.nnz(), np.nan)
-    buffer.set_arg(0, memoryview(y))
-    buffer.set_res(0, memoryview(data))
+    nonzeros = casadi.Function("nonzeros", [symbols], [by_row], jit() if compile_it else {})
+    return into(nonzeros, np.full(by_row.nnz(), np.nan), y)
 
-    def call(keep: Any = buffer) -> np.ndarray:  # `run` alone does not keep it alive
-        run()
-        return data
 
-    return {CASADI: call}
+def sparse_peers(n: int, y: np.ndarray) -> dict[str, Made]:
+    ways = {}
+    if installed("jax"):
+        ways[COLOURED] = Made(partial(by_jax, n, y))
+    if installed("casadi"):
+        ways |= {VM: Made(partial(by_casadi, y, False)), C: Made(partial(by_casadi, y, True))}
+    return {name: way for name, way in ways.items() if name not in LEFT_OUT.get(n, ())}
 
 
 def jacobians(n: int) -> Workload:
     y = brusselator_start(n)
     reference = d_brusselator(0.0, y)
-    jacobian = dg.sparse_jacobian(brusselator, argnums=1)
-    peers = {**by_jax(n, y), **(by_casadi(n, y) if n <= 32 else {})}
+    jacobian = dg.sparse_jacobian(brusselator, argnums=1, cache=False)
     return Workload(
-        f"Brusselator Jacobian, N = {n}",
+        f"Brusselator sparse Jacobian, N = {n}",
         {
             "primal": partial(brusselator, 0.0, y),
             WRITE: partial(np.copyto, np.empty(reference.nnz), reference.data),
@@ -89,13 +94,34 @@ def jacobians(n: int) -> Workload:
             AGAIN: into_csr(jacobian, 0.0, y),
             OURS: lambda: jacobian(0.0, y).data,
             AT_ONCE: lambda: dg.sparse_jacobian(njit(brusselator.py_func), argnums=1)(0.0, y).data,
-            **peers,
+            **sparse_peers(n, y),
         },
         reference.data,
         (
             Target(AGAIN, 6.0, of="primal", beyond=WRITE),
-            *([Target(AGAIN, 0.5, of=JAX)] if JAX in peers else []),
+            *([Target(AGAIN, 0.5, of=COLOURED), Target(AGAIN, 0.6, of=VM)] if n == 32 else []),
         ),
+        left_out=LEFT_OUT.get(n, ()),
+    )
+
+
+def dense_jacobians(n: int) -> Workload:
+    """All of them, as if nobody knew how few there are."""
+    y = brusselator_start(n)
+    reference = d_brusselator(0.0, y).toarray()
+    jacobian = dg.jacobian(brusselator, argnums=1, cache=False)
+    left_out = DENSE_LEFT_OUT.get(n, ())
+    versions = dict.fromkeys(("jax", "torch", "autograd"), of_grid)
+    return Workload(
+        f"Brusselator dense Jacobian, N = {n}",
+        {"primal": partial(brusselator, 0.0, y)},
+        {
+            OURS: into_out(jacobian, 0.0, y, shape=reference.shape),
+            **peers(Problem("jacobian", of_state, y, versions=versions), left_out),
+        },
+        reference,
+        (Target(OURS, 0.1, of=JAX),) if n == 32 else (),
+        left_out=left_out,
     )
 
 
@@ -136,7 +162,8 @@ def integration(n: int, until: float) -> Workload:
 
 
 def workloads(smoke: bool) -> Iterator[Workload]:
-    yield jacobians(4 if smoke else 32)
-    if not smoke:
-        yield jacobians(512)
+    for n in (4,) if smoke else (8, 32):
+        yield dense_jacobians(n)
+    for n in (4,) if smoke else (32, 256, 512):
+        yield jacobians(n)
     yield integration(*(4, 0.1) if smoke else (16, 1.0))

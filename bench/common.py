@@ -1,19 +1,28 @@
-"""What a workload is, and how it is timed."""
+"""What a workload is: a derivative, the ways to compute it, and what is expected of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from statistics import median
-from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from bench.clocks import clock
 
 Call = Callable[[], Any]
 
 CHUNKED = "chunked loop"  # the hand-written rival, to which every derivative is compared
+JAX = "JAX, jacfwd"  # the peer of most targets
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call that is still to be made. What making it takes counts as compile time."""
+
+    make: Callable[[], Call]
+    rtol: float | None = None  # within which its results are right, other than the workload's
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,10 @@ class Target:
     at_most: float
     of: str = ""
     beyond: str = ""
+
+    def names(self) -> set[str]:
+        """What must have been measured."""
+        return {self.variant, self.of, self.beyond} - {""}
 
     def measured(self, medians: Mapping[str, float]) -> float:
         took = medians[self.variant] - medians.get(self.beyond, 0.0)
@@ -36,26 +49,49 @@ class Workload:
 
     name: str
     yardsticks: Mapping[str, Call]  # no derivatives, hence unchecked; the primal comes first
-    variants: Mapping[str, Call]  # each returns the derivative
-    reference: np.ndarray  # in closed form
-    targets: tuple[Target, ...] = ()
+    variants: Mapping[str, Call | Made]  # each returns the derivative
+    reference: Any  # in closed form; a tuple where results are tuples
+    targets: tuple[Target, ...] = ()  # those that name what was not measured are passed over
     repeats: int = 1  # how often a variant's one call does the work
     rtol: float = 1e-11  # within which results are right
     remark: Callable[[], str] | None = None  # what else is known after all have run
-    calls: Mapping[str, Call] = field(init=False)
+    left_out: tuple[str, ...] = ()  # peers that take too long
+    calls: Mapping[str, Call | Made] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "calls", {**self.yardsticks, **self.variants})
 
     def ready(self, name: str) -> Call:
-        """The call by that name: compiled, and its result checked."""
-        result = self.calls[name]()
-        if name in self.variants:
-            scale = np.max(np.abs(self.reference))
-            np.testing.assert_allclose(
-                result, self.reference, rtol=self.rtol, atol=0.1 * self.rtol * scale, err_msg=name
-            )
-        return self.calls[name]
+        """The call by that name: made, compiled, and its result checked."""
+        return self.checked(name)[0]
+
+    def checked(self, name: str) -> Checked:
+        """Likewise, with the seconds of making and calling it once, and its error."""
+        begin, way = clock(), self.calls[name]
+        call = way.make() if isinstance(way, Made) else way
+        result = call()
+        first = clock() - begin
+        if name not in self.variants:
+            return Checked(call, first, None)
+        got, wanted = flat(result), flat(self.reference)
+        scale = np.max(np.abs(wanted))
+        rtol = way.rtol if isinstance(way, Made) and way.rtol else self.rtol
+        np.testing.assert_allclose(got, wanted, rtol=rtol, atol=0.1 * rtol * scale, err_msg=name)
+        return Checked(call, first, float(np.max(np.abs(got - wanted)) / scale))
+
+
+class Checked(NamedTuple):
+    """A call whose result is right."""
+
+    call: Call
+    first: float
+    error: float | None  # the largest, over the largest item of the reference
+
+
+def flat(result: Any) -> np.ndarray:
+    """All items one after the other; those of a tuple, too."""
+    parts = result if isinstance(result, tuple) else (result,)
+    return np.concatenate([np.ravel(np.asarray(part, float)) for part in parts])
 
 
 def into(function: Callable[..., Any], *args: Any, shape: tuple[int, ...]) -> Call:
@@ -80,31 +116,3 @@ def into_csr(transform: Callable[..., Any], *args: Any) -> Call:
         return matrix
 
     return lambda: transform(*args, out=out()).data
-
-
-def lap(call: Call, times: int) -> float:
-    """Seconds for `times` calls."""
-    begin = perf_counter_ns()
-    for _ in range(times):
-        call()
-    return (perf_counter_ns() - begin) * 1e-9
-
-
-def medians(
-    workload: Workload, rounds: int = 15, sample: float = 5e-3, budget: float = 20.0
-) -> dict[str, float]:
-    """Median seconds of each call; the rounds interleave, so that all meet the same weather."""
-    calls = {name: workload.ready(name) for name in workload.calls}
-    times = dict.fromkeys(calls, 1)
-    first = {name: lap(call, 1) for name, call in calls.items()}
-    for name, call in calls.items():
-        while first[name] < sample / 2:
-            times[name] *= 2
-            first[name] = lap(call, times[name])
-
-    affordable = max(5, int(budget / sum(first.values())))  # the slowest workloads take seconds
-    laps: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(min(rounds, affordable)):
-        for name, call in calls.items():
-            laps[name].append(lap(call, times[name]) / times[name])
-    return {name: median(took) / workload.repeats for name, took in laps.items()}

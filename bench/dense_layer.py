@@ -9,8 +9,11 @@ import numpy as np
 from numba import njit
 
 import dualgrad as dg
-from bench.common import CHUNKED, Target, Workload, into, into_out
+from bench.common import CHUNKED, JAX, Target, Workload, into, into_out
 from bench.handwritten import dense_layer_analytic, dense_layer_chunked
+from bench.peers import Problem, peers
+
+LEFT_OUT = ("CasADi, C", "num-dual", "numdifftools")
 
 
 @njit
@@ -27,6 +30,7 @@ def workloads(smoke: bool) -> Iterator[Workload]:
     n = 10 if smoke else 256
     random = np.random.default_rng(0)
     x, b, w = random.normal(size=n), random.normal(size=n), random.normal(size=(n, n))
+    left_out = () if smoke else LEFT_OUT
     product = f"one GEMM, {n} x {n + 1}"
     yield Workload(
         f"dense layer Jacobian, {n} x {n}",
@@ -37,8 +41,10 @@ def workloads(smoke: bool) -> Iterator[Workload]:
         {
             "analytic": into(dense_layer_analytic, x, w, b, shape=(n, n)),
             CHUNKED: into(dense_layer_chunked, x, w, b, shape=(n, n)),
-            "dualgrad": into_out(dg.jacobian(dense_layer), x, w, b, shape=(n, n)),
+            "dualgrad": into_out(dg.jacobian(dense_layer, cache=False), x, w, b, shape=(n, n)),
+            **peers(Problem("jacobian", dense_layer, x, (w, b)), left_out),
         },
         np.where(w @ x + b > 0, w.T, 0.0).T,
-        (Target("dualgrad", 1.3, of=product),),
+        (Target("dualgrad", 1.3, of=product), Target("dualgrad", 1.0, of=JAX)),
+        left_out=left_out,
     )

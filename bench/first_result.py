@@ -13,15 +13,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.common import Target, Workload
+from bench.common import JAX, Target, Workload
+from bench.peers import installed
 from tests.programs import d_rosenbrock, vec
 
 N = 10
 GRADIENT = f"""
 import dualgrad as dg
+from bench.peers import installed
 from tests.programs import rosenbrock_loop, vec
 print(dg.grad(rosenbrock_loop)(vec({N})).tolist())
 """
+BY_JAX = f"""
+import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_enable_x64", True)
+def f(x): return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+print(jax.jit(jax.jacfwd(f))(np.array({vec(N).tolist()})).tolist())
+"""
+FIRST, SECOND = "dualgrad, first gradient", "dualgrad, first gradient, second process"
 
 
 def run(code: str, cache: str | None = None) -> Any:
@@ -37,20 +46,20 @@ def run(code: str, cache: str | None = None) -> Any:
 def workloads(smoke: bool) -> Iterator[Workload]:
     kept = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, kept)
+    jax = {JAX: lambda: run(BY_JAX)} if installed("jax") else {}
     yield Workload(
         "first result of a new process",
         {
             "import numba": lambda: run("import numba"),
             "import dualgrad": lambda: run("import dualgrad"),
         },
-        {
-            "first gradient": lambda: run(GRADIENT),
-            "first gradient, second process": lambda: run(GRADIENT, kept),
-        },
+        {FIRST: lambda: run(GRADIENT), SECOND: lambda: run(GRADIENT, kept), **jax},
         d_rosenbrock(vec(N)),
         (
-            Target("first gradient", 2.5),
+            Target(FIRST, 2.5),
+            Target(FIRST, 1.0, of=JAX),
             Target("import dualgrad", 0.1, beyond="import numba"),
-            Target("first gradient, second process", 0.35, beyond="import numba"),
+            Target(SECOND, 0.35, beyond="import numba"),
+            Target(SECOND, 0.5, of=JAX),
         ),
     )
