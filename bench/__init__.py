@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
-from bench import threads as threads  # before whatever has threads
+from bench import threads  # before whatever has threads
 from bench.common import Workload
 
 MODULES = (
@@ -20,6 +20,6 @@ MODULES = (
 
 
 def workloads(smoke: bool = False) -> Iterator[Workload]:
-    """All workloads in order; `smoke` makes them tiny."""
-    for module in MODULES:
+    """All workloads in order, or those for a process of many threads; `smoke` makes them tiny."""
+    for module in MODULES if threads.COUNT == 1 else ("parallel",):
         yield from import_module(f"bench.{module}").workloads(smoke)

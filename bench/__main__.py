@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
-from bench import workloads
+from bench import threads, workloads
+from bench.page import write
+from bench.peers import PEERS, warm_up
 from bench.report import text
-from bench.timing import measure
+from bench.timing import Table, measure
+
+
+def measured(options: argparse.Namespace) -> Iterator[Table]:
+    """The tables of the chosen workloads."""
+    how = {"rounds": 1, "sample": 0.0} if options.smoke else {"rounds": options.rounds}
+    names = [name.lower() for name in options.name]
+    warm = False
+    for workload in workloads(options.smoke):
+        if not names or any(name in workload.name.lower() for name in names):
+            warm = warm or options.smoke or warm_up()
+            yield measure(workload, **how)
+
+
+def on_all_cores() -> list[Table]:
+    """What a process with all threads measures; it prints its tables itself."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "tables.json")
+        subprocess.run(
+            [sys.executable, "-m", "bench", *sys.argv[1:]], check=True,
+            env={**os.environ, threads.VARIABLE: str(threads.CORES), KEEP: str(path)},
+        )  # fmt: skip
+        return [Table.from_json(table) for table in json.loads(path.read_text())]
+
+
+KEEP = "BENCH_TABLES"  # where such a process leaves its tables
 
 
 def main() -> None:
@@ -14,17 +48,28 @@ def main() -> None:
     parser.add_argument("name", nargs="*", help="only workloads whose name contains one of these")
     parser.add_argument("--rounds", type=int, default=15, help="samples for each median")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round")
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=PEERS, help="peers to leave out"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables into docs/performance.md"
+    )
     options = parser.parse_args()
-    chosen = [
-        workload
-        for workload in workloads(options.smoke)
-        if not options.name or any(part.lower() in workload.name.lower() for part in options.name)
-    ]
-    if not chosen:
+    for peer in options.without:
+        del PEERS[peer]
+    tables = []
+    for table in measured(options):
+        print(text(table), flush=True)
+        tables.append(table)
+    if kept := os.environ.get(KEEP):
+        Path(kept).write_text(json.dumps([table.as_json() for table in tables]))
+        return
+    if threads.CORES > 1:
+        tables += on_all_cores()
+    if not tables:
         parser.error(f"no workload is called {' or '.join(options.name)}")
-    how = {"rounds": 1, "sample": 0.0} if options.smoke else {"rounds": options.rounds}
-    for workload in chosen:
-        print(text(measure(workload, **how)), flush=True)
+    if options.write:
+        write(tables)
 
 
 if __name__ == "__main__":

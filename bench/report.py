@@ -41,9 +41,7 @@ def header_and_rows(table: Table) -> Iterator[list[str]]:
     yield ["", "median", *(f"/ {base}" for base in bases), "compile", "error"]
     for name, row in table.rows.items():
         ratios = [digits(row.seconds / table.rows[base].seconds) for base in bases]
-        compiled = (
-            "" if row.compile is None else duration(row.compile) if row.compile > 1e-4 else "0"
-        )
+        compiled = "" if row.compile is None else duration(row.compile)
         error = "" if row.error is None else f"{row.error:.0e}"
         yield [name, duration(row.seconds), *ratios, compiled, error]
 

@@ -12,6 +12,8 @@ from bench.common import Call, Made, Target, Workload
 
 #: A call that takes longer than so many seconds is timed only so often.
 LONG, SELDOM = 0.3, 3
+#: A first call that took less than so many seconds more than others did not compile.
+NOTHING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ def measure(
                 laps[name].append(lap(call, times[name]) / times[name])
 
     rows = {}
-    for name, took in laps.items():
-        one = median(took)
-        compiled = max(0.0, checked[name].first - one) if name in workload.variants else None
+    for name, seconds in laps.items():
+        one = median(seconds)
+        took = checked[name].first - one
+        compiled = took if name in workload.variants and took > NOTHING else None
         rows[name] = Row(one / workload.repeats, compiled, checked[name].error)
     targets = tuple(it for it in workload.targets if it.names() <= rows.keys())
     remarks = failures + ([workload.remark()] if workload.remark else [])

@@ -15,7 +15,9 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from numba import njit
 
+import dualgrad as dg
 from bench.common import Made
 
 #: The modules here, and the packages that they need.
@@ -78,3 +80,17 @@ def peers(problem: Problem, without: Collection[str] = ()) -> dict[str, Made]:
         for name, made in import_module(f"bench.peers.{peer}").calls(problem).items()
         if name not in without
     }
+
+
+@njit
+def _square(x):
+    return np.sum(x * x)
+
+
+def warm_up() -> bool:
+    """What the first use of each package brings with it is nobody's compile time."""
+    x = np.ones(2)
+    dg.grad(_square, cache=False)(x)
+    for made in peers(Problem("grad", _square, x)).values():
+        made.make()()
+    return True
