@@ -22,7 +22,7 @@ LEFT_OUT = {1000: ("numdifftools",)}
 def workloads(smoke: bool) -> Iterator[Workload]:
     for n in (10,) if smoke else TARGETS:
         x = vec(n)
-        gradient = dg.grad(ackley_loop, cache=False)
+        gradient, of_array = (dg.grad(f, cache=False) for f in (ackley_loop, ackley_array))
         yield Workload(
             f"Ackley gradient, n = {n}",
             {"primal": partial(ackley_loop, x)},
@@ -30,6 +30,7 @@ def workloads(smoke: bool) -> Iterator[Workload]:
                 "analytic": into(ackley_analytic, x, shape=x.shape),
                 CHUNKED: into(ackley_chunked, x, shape=x.shape),
                 "dualgrad": into_out(gradient, x, shape=x.shape),
+                "dualgrad, array form": into_out(of_array, x, shape=x.shape),
                 **peers(Problem("grad", ackley_array, x), LEFT_OUT.get(n, ())),
             },
             d_ackley(x),

@@ -1,4 +1,4 @@
-"""The gradient of a Kalman filter's likelihood: a level and its trend, seen with noise.
+"""The gradient of a Kalman filter's likelihood: a level and its trend, of which one is seen.
 
 The local linear trend model of Durbin and Koopman, *Time Series Analysis by State Space Methods*,
 section 3.2. The parameters are the logarithms of three variances and a factor that damps the trend.
@@ -17,42 +17,37 @@ from bench.common import Workload, into_out
 from bench.peers import Problem, peers, written_with
 from tests.complexstep import jacobians
 
-STEP = np.array([[1.0, 1.0], [0.0, 1.0]])
 LEFT_OUT = ("torch, jacfwd", "CasADi, C")
 
 
 @njit
 def likelihood(p, seen):
     """Minus its logarithm, but for constants."""
-    state, spread, total = np.zeros(2), 10.0 * np.eye(2), 0.0
+    state, total = (0.0, 0.0, 10.0, 0.0, 10.0), 0.0
     for k in range(len(seen)):
-        state, spread, term = observed(p, state, spread, seen[k])
+        state, term = observed(p, state, seen[k])
         total += term
     return total
 
 
 @njit
-def observed(p, state, spread, seen):
-    """The state and its covariance after one more observation, and what that adds."""
-    move = STEP * np.array([1.0, p[3]])
-    state = move @ state
-    spread = move @ spread @ move.T + np.diag(np.exp(p[:2]))
-    variance = spread[0, 0] + np.exp(p[2])
-    surprise = seen - state[0]
-    gain = spread[0] / variance
-    term = 0.5 * (np.log(variance) + surprise * surprise / variance)
-    return state + gain * surprise, spread - np.outer(gain, spread[0]), term
+def observed(p, state, seen):
+    """Level, trend and their covariance after one more observation, and what that adds."""
+    level, trend, a, b, c = state
+    level, trend = level + trend, p[3] * trend
+    a, b, c = a + 2.0 * b + c + np.exp(p[0]), p[3] * (b + c), p[3] * p[3] * c + np.exp(p[1])
+    variance, surprise = a + np.exp(p[2]), seen - level
+    up, turn = a / variance, b / variance
+    after = level + up * surprise, trend + turn * surprise, a - up * a, b - up * b, c - turn * b
+    return after, 0.5 * (np.log(variance) + surprise * surprise / variance)
 
 
 def scanned(p, seen):
     """For JAX, which unrolls loops of Python."""
     import jax
 
-    def step(carry, y):
-        state, spread, term = observed(p, *carry, y)
-        return (state, spread), term
-
-    return np.sum(jax.lax.scan(step, (np.zeros(2), 10.0 * np.eye(2)), seen)[1])
+    start = tuple(np.array([0.0, 0.0, 10.0, 0.0, 10.0]))
+    return np.sum(jax.lax.scan(lambda state, y: observed(p, state, y), start, seen)[1])
 
 
 def observations(count: int) -> np.ndarray:
