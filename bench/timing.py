@@ -72,7 +72,7 @@ def measure(
             if not isinstance(way, Made):
                 raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            failures.append(f"failed: {name}: {reason}")
+            failures.append(f"failed: {name}: {reason[:120]}")
     calls = {name: it.call for name, it in checked.items()}
     times = dict.fromkeys(calls, 1)
     first = {name: lap(call, 1) for name, call in calls.items()}

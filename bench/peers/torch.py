@@ -46,11 +46,15 @@ def calls(problem: Problem) -> dict[str, Made]:
     g = WAYS[problem.kind](problem.written_for("torch", under_numpys_names(), torch.erf))
     if problem.mapped:
         g = torch.func.vmap(g)
-    return {NAMES[problem.kind]: Made(partial(compiled, g, problem.x, *problem.args))}
+    args = problem.x, *problem.args
+    ways = {NAMES[problem.kind]: Made(partial(prepared, torch.compile, g, *args))}
+    if problem.mapped:  # what its compiler cannot do yet it does without
+        ways["torch, not compiled"] = Made(partial(prepared, lambda g: g, g, *args))
+    return ways
 
 
-def compiled(g: Any, *args: Any) -> Call:
+def prepared(way: Any, g: Any, *args: Any) -> Call:
     torch._dynamo.reset()  # or workloads share the limit to how often one is compiled
     warnings.filterwarnings("ignore", module="torch")
     at = [torch.from_numpy(it) if isinstance(it, np.ndarray) else it for it in args]
-    return partial(torch.compile(g), *at)
+    return partial(way(g), *at)
