@@ -6,7 +6,7 @@ A module of `MODULES` offers `workloads(smoke)`. `python -m bench` prints them s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 
 from bench import threads  # before whatever has threads
@@ -19,7 +19,13 @@ MODULES = (
 )  # fmt: skip
 
 
-def workloads(smoke: bool = False) -> Iterator[Workload]:
-    """All workloads in order, or those for a process of many threads; `smoke` makes them tiny."""
-    for module in MODULES if threads.COUNT == 1 else ("parallel",):
-        yield from import_module(f"bench.{module}").workloads(smoke)
+PARALLEL = ("parallel",)  # for a process of many threads
+
+
+def workloads(
+    smoke: bool = False, modules: Collection[str] = (*MODULES, *PARALLEL)
+) -> Iterator[Workload]:
+    """Those of some modules that belong in this process; `smoke` makes them tiny."""
+    for module in MODULES if threads.COUNT == 1 else PARALLEL:
+        if module in modules:
+            yield from import_module(f"bench.{module}").workloads(smoke)

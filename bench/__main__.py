@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import threads, workloads
+from bench import MODULES, PARALLEL, threads, workloads
 from bench.page import write
 from bench.peers import PEERS, warm_up
 from bench.report import text
@@ -23,7 +23,7 @@ def measured(options: argparse.Namespace) -> Iterator[Table]:
     how = {"rounds": 1, "sample": 0.0} if options.smoke else {"rounds": options.rounds}
     names = [name.lower() for name in options.name]
     warm = False
-    for workload in workloads(options.smoke):
+    for workload in workloads(options.smoke, options.modules):
         if not names or any(name in workload.name.lower() for name in names):
             warm = warm or options.smoke or warm_up()
             yield measure(workload, **how)
@@ -40,6 +40,7 @@ def on_all_cores() -> list[Table]:
         return [Table.from_json(table) for table in json.loads(path.read_text())]
 
 
+ALL = (*MODULES, *PARALLEL)
 KEEP = "BENCH_TABLES"  # where such a process leaves its tables
 
 
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("name", nargs="*", help="only workloads whose name contains one of these")
     parser.add_argument("--rounds", type=int, default=15, help="samples for each median")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round")
+    parser.add_argument("--modules", nargs="*", default=ALL, choices=ALL, help="only theirs")
     parser.add_argument(
         "--without", nargs="*", default=[], choices=PEERS, help="peers to leave out"
     )
@@ -57,19 +59,22 @@ def main() -> None:
     options = parser.parse_args()
     for peer in options.without:
         del PEERS[peer]
+    child = os.environ.get(KEEP)
     tables = []
     for table in measured(options):
         print(text(table), flush=True)
         tables.append(table)
-    if kept := os.environ.get(KEEP):
-        Path(kept).write_text(json.dumps([table.as_json() for table in tables]))
+        if options.write and not child:
+            write([table])
+    if child:
+        Path(child).write_text(json.dumps([table.as_json() for table in tables]))
         return
-    if threads.CORES > 1:
-        tables += on_all_cores()
+    if threads.CORES > 1 and set(PARALLEL) & set(options.modules):
+        tables += (more := on_all_cores())
+        if options.write and more:
+            write(more)
     if not tables:
         parser.error(f"no workload is called {' or '.join(options.name)}")
-    if options.write:
-        write(tables)
 
 
 if __name__ == "__main__":

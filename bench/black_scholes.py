@@ -18,6 +18,7 @@ from bench.common import Workload, into, into_out
 from bench.peers import Problem, peers
 
 HAND, ROOT_2 = "analytic loop", 2.0**0.5
+LEFT_OUT = ("SciPy, differentiate",)
 
 
 @njit
@@ -86,7 +87,8 @@ def workloads(smoke: bool) -> Iterator[Workload]:
         {
             HAND: into(analytic, xs, shape=xs.shape),
             "dualgrad": into_out(mapped, xs, shape=xs.shape),
-            **peers(Problem("grad", price, xs, mapped=True)),
+            **peers(Problem("grad", price, xs, mapped=True), LEFT_OUT),
         },
         greeks(xs),
+        left_out=LEFT_OUT,
     )

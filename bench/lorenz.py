@@ -15,7 +15,7 @@ from tests.complexstep import jacobians
 from tests.programs import lorenz
 
 DT = 1e-3
-LEFT_OUT = ("torch, jacfwd", "CasADi, VM", "CasADi, C")
+LEFT_OUT = ("torch, jacfwd", "autograd", "CasADi, VM", "CasADi, C")
 
 
 @njit
