@@ -166,6 +166,7 @@ def greeks() -> Any:
     for ax, (name, surface) in zip(axes, surfaces.items(), strict=True):
         z = surface.reshape(spot.shape)
         filled = ax.contourf(spot, maturity, z, 10, cmap="viridis")
+        filled.set_edgecolor("face")  # or the page shines through between the colours
         figure.colorbar(filled, ax=ax, shrink=0.9)
         ax.axvline(100.0, color="white", linewidth=0.8, linestyle=":")
         ax.set(title=name, xlabel="spot (the strike is 100)")
