@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # whose workers share it
     directory = tempfile.TemporaryDirectory(prefix="dualgrad-tests-")
     os.environ["DUALGRAD_CACHE_DIR"] = directory.name
 
-# LLVM's full optimisation was half of the time of all tests. Those about what it may change are
+# LLVM's full optimisation was 40 % of the time of the products. Tests of what it may change are
 # marked `optimized`; `NUMBA_OPT=3 python -m pytest` has all of them compiled as for users.
 FULL = config._OptLevel(3)
 config.OPT = FULL
