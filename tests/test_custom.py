@@ -104,7 +104,7 @@ def test_in_a_loop_of_compiled_code() -> None:
 
 def test_a_hessian_of_several_lanes() -> None:
     x = np.linspace(-1, 1, 5)
-    gradient = dg.grad(energy, chunk=2)
+    gradient = dg.grad(energy, chunk=3)
     expected, error = differences.jacobian(gradient, x)
     assert (np.abs(dg.jacobian(gradient, chunk=3)(x) - expected) <= error).all()
 
@@ -113,7 +113,7 @@ def test_float32_stays_float32() -> None:
     value, slope = dg.value_and_derivative(lambda x: softplus(x))(np.float32(0.5))
     assert value == njit(softplus.py_func)(np.float32(0.5))
     assert slope == pytest.approx(reference(0.5, 1), rel=1e-6)
-    gradient = dg.grad(lambda x: softplus(x[0]) * softplus(x[1]))(V.astype(np.float32))
+    gradient = dg.grad(lambda x: softplus(x[0]) * softplus(x[1]), chunk=3)(V.astype(np.float32))
     assert gradient.dtype == np.float32
 
 
@@ -136,7 +136,7 @@ def test_a_zero_tangent_stays_zero() -> None:
     def _(x, dx):
         return dx / (2.0 * np.sqrt(x))
 
-    gradient = dg.grad(lambda x: root(x[0]) + x[1])(np.array([0.0, 1.0]))
+    gradient = dg.grad(lambda x: root(x[0]) + x[1], chunk=3)(np.array([0.0, 1.0]))
     np.testing.assert_array_equal(gradient, [np.inf, 1.0])
     # ... but a direction that is zero here and moves is none
     assert dg.derivative(dg.derivative(lambda x: root(x * x * x)))(4.0) == pytest.approx(
@@ -249,10 +249,12 @@ def _(x, scale, n, table, mode, dx, dscale, dn, dtable, dmode):
 
 
 def test_several_arguments_with_defaults() -> None:
-    by_x, by_scale = dg.grad(mixed, argnums=(0, 1), chunk=2)(V, 3.0)
+    by_x, by_scale = dg.grad(mixed, argnums=(0, 1), chunk=3)(V, 3.0)
     np.testing.assert_allclose(by_x, 6 * V, rtol=1e-15)
     assert by_scale == np.sum(V**2)
-    np.testing.assert_allclose(dg.grad(mixed)(V, 3.0, 3), 9 * V**2, rtol=1e-15)  # scale constant
+    np.testing.assert_allclose(
+        dg.grad(mixed, chunk=3)(V, 3.0, 3), 9 * V**2, rtol=1e-15
+    )  # scale constant
     assert dg.derivative(mixed, argnums=1)(V, 3.0, n=3) == np.sum(V**3)  # x constant
 
     @njit
@@ -260,7 +262,7 @@ def test_several_arguments_with_defaults() -> None:
         return mixed(x * x, x[0], n=2) + mixed(V, 2.0)
 
     np.testing.assert_allclose(
-        dg.grad(calls)(V), 4 * V**3 * V[0] + np.eye(4)[0] * np.sum(V**4), rtol=1e-14
+        dg.grad(calls, chunk=3)(V), 4 * V**3 * V[0] + np.eye(4)[0] * np.sum(V**4), rtol=1e-14
     )
 
 
@@ -280,7 +282,7 @@ def test_integers_have_tangent_zero() -> None:
             raise ValueError
         return dx[i] + 10 * di
 
-    assert list(dg.grad(picked)(V, 2, True, np.array([[1, 2]]))) == [0, 0, 1, 0]
+    assert list(dg.grad(picked, chunk=3)(V, 2, True, np.array([[1, 2]]))) == [0, 0, 1, 0]
 
 
 # ------------------------------------------------------------------------------------- arrays
@@ -339,7 +341,9 @@ def test_second_derivatives_of_arrays() -> None:
     def cubes(x):
         return np.sum(squares(x) * x)
 
-    np.testing.assert_allclose(dg.jacobian(dg.grad(cubes))(V), np.diag(6 * V), atol=1e-15)
+    np.testing.assert_allclose(
+        dg.jacobian(dg.grad(cubes, chunk=3), chunk=3)(V), np.diag(6 * V), atol=1e-15
+    )
     third = dg.jacobian(dg.jacobian(dg.grad(cubes, chunk=1), chunk=2), chunk=3)(V[:2])
     expected = np.zeros((2, 2, 2))
     expected[0, 0, 0] = expected[1, 1, 1] = 6
@@ -358,13 +362,15 @@ def _(x, y, a, dx, dy, da):
 
 def test_one_argument_for_each_level() -> None:
     x, y, a = V[:3], V[1:], 2.0
-    by_x = dg.grad(weighted)
+    by_x = dg.grad(weighted, chunk=3)
     np.testing.assert_allclose(
-        dg.jacobian(by_x, argnums=1, chunk=2)(x, y, a), np.diag(2 * a * x), rtol=1e-15
+        dg.jacobian(by_x, argnums=1, chunk=3)(x, y, a), np.diag(2 * a * x), rtol=1e-15
     )
-    np.testing.assert_allclose(dg.jacobian(by_x, argnums=2)(x, y, a), 2 * x * y, rtol=1e-15)
-    by_a = dg.grad(weighted, argnums=2)
-    np.testing.assert_allclose(dg.grad(by_a, argnums=1)(x, y, a), x * x, rtol=1e-15)
+    np.testing.assert_allclose(
+        dg.jacobian(by_x, argnums=2, chunk=3)(x, y, a), 2 * x * y, rtol=1e-15
+    )
+    by_a = dg.grad(weighted, argnums=2, chunk=3)
+    np.testing.assert_allclose(dg.grad(by_a, argnums=1, chunk=3)(x, y, a), x * x, rtol=1e-15)
 
 
 Pair = collections.namedtuple("Pair", "first second")
@@ -390,12 +396,12 @@ def test_tuples_in_and_out() -> None:
         return np.array([pair.first, pair.second, shifted[1] * n])
 
     z, offset = np.array([3.0, 4.0]), np.array([1.0, 2.0])
-    by_z, by_offset = dg.jacobian(f, argnums=(0, 1))(z, offset)
+    by_z, by_offset = dg.jacobian(f, argnums=(0, 1), chunk=3)(z, offset)
     np.testing.assert_allclose(
         by_z, [[0.6, 0.8], [-4 / 25, 3 / 25], [14 * 0.6, 14 * 0.8]], rtol=1e-15
     )
     np.testing.assert_allclose(by_offset, [[0, 0], [0, 0], [0, 35]], rtol=1e-15)
-    second = dg.jacobian(dg.jacobian(f))(z, offset)
+    second = dg.jacobian(dg.jacobian(f, chunk=3), chunk=3)(z, offset)
     np.testing.assert_allclose(second[0], [[16 / 125, -12 / 125], [-12 / 125, 9 / 125]], rtol=1e-13)
 
 
@@ -413,9 +419,9 @@ def test_a_rule_may_write_into_what_it_is_given() -> None:
         return dy
 
     x = V.copy()
-    np.testing.assert_array_equal(dg.jacobian(tripled, chunk=4)(x, V), 3 * np.eye(4))
+    np.testing.assert_array_equal(dg.jacobian(tripled, chunk=3)(x, V), 3 * np.eye(4))
     np.testing.assert_array_equal(x, V)
-    np.testing.assert_array_equal(dg.jacobian(tripled, argnums=1, chunk=2)(x, V), np.eye(4))
+    np.testing.assert_array_equal(dg.jacobian(tripled, argnums=1, chunk=3)(x, V), np.eye(4))
 
 
 def test_a_buffer_that_it_makes() -> None:
@@ -430,7 +436,7 @@ def test_a_buffer_that_it_makes() -> None:
         y[0] = x[1]
         return y
 
-    np.testing.assert_array_equal(dg.jacobian(f)(V[:2].copy()), [[0, 1], [0, 0]])
+    np.testing.assert_array_equal(dg.jacobian(f, chunk=3)(V[:2].copy()), [[0, 1], [0, 0]])
 
 
 def test_the_order_of_summation_is_kept() -> None:
@@ -459,7 +465,7 @@ def test_a_call_without_derivatives_is_an_ordinary_one() -> None:
         return np.sum(doubled_in_place(c) * x) + c[0]
 
     c = np.ones(4)
-    value, gradient = dg.value_and_grad(f)(V, c)
+    value, gradient = dg.value_and_grad(f, chunk=3)(V, c)
     assert value == np.sum(2 * V) + 2
     np.testing.assert_array_equal(gradient, 2 * np.ones(4))
     np.testing.assert_array_equal(c, np.ones(4))
@@ -531,7 +537,7 @@ def test_scipy_s_cython_functions() -> None:
 
     z = np.array([0.5, 1.5, 4.0])
     expected = [float(mpmath.diff(lambda t: t * mpmath.besselj(0, t), it)) for it in z]
-    np.testing.assert_allclose(dg.grad(series)(z), expected, rtol=1e-12)
+    np.testing.assert_allclose(dg.grad(series, chunk=3)(z), expected, rtol=1e-12)
 
 
 def test_external_function() -> None:
@@ -559,7 +565,7 @@ def test_c_function_of_arrays() -> None:
         return qsort_like(x[0] + 0.0 * work[0], exponent.ctypes)
 
     mantissa.defjvp(lambda x, work, dx, dwork: dx[0])
-    np.testing.assert_array_equal(dg.grad(mantissa)(np.array([3.0, 1.0]), V), [1, 0])
+    np.testing.assert_array_equal(dg.grad(mantissa, chunk=3)(np.array([3.0, 1.0]), V), [1, 0])
 
     @dg.custom_jvp
     def into(x, work):
@@ -567,7 +573,7 @@ def test_c_function_of_arrays() -> None:
 
     into.defjvp(lambda x, work, dx, dwork: dx[0])
     with pytest.raises(dg.NotDifferentiable, match="'work'"):
-        dg.grad(into)(V, np.ones(1, np.int32))
+        dg.grad(into, chunk=3)(V, np.ones(1, np.int32))
 
 
 def test_object_mode() -> None:
