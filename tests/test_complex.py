@@ -194,19 +194,19 @@ def test_programs() -> None:
     dz, z = np.zeros(2, complex), 0j
     for _ in range(30):
         dz, z = 2 * z * dz + np.array([1, 1j]), z * z + complex(*c)
-    value, slope = dg.value_and_grad(mandelbrot)(c)
+    value, slope = dg.value_and_grad(mandelbrot, chunk=3)(c)
     assert value == njit(mandelbrot)(c)
     np.testing.assert_allclose(slope, (z.conjugate() * dz).real / abs(z), rtol=1e-12)
     fourier = np.exp(-2j * np.pi * np.outer(range(4), range(4)) / 4)
     want = 2 * (np.conj(fourier @ x)[:, None] * fourier).real
-    np.testing.assert_allclose(dg.jacobian(roots_of_unity)(x), want, atol=1e-12)
-    np.testing.assert_array_equal(dg.grad(lists)(x), [-2 * 0.7, -2 * 1.3, 0.0, -2 * 2.1])
+    np.testing.assert_allclose(dg.jacobian(roots_of_unity, chunk=3)(x), want, atol=1e-12)
+    np.testing.assert_array_equal(dg.grad(lists, chunk=3)(x), [-2 * 0.7, -2 * 1.3, 0.0, -2 * 2.1])
 
 
 def test_parts_are_views() -> None:
     """What is written to an array after its part was taken is seen there, and the reverse."""
     x = np.array([0.7, 1.3, -0.4, 2.1])
-    (first, second), (d_first, d_second) = dg.value_and_jacobian(in_helper)(x)
+    (first, second), (d_first, d_second) = dg.value_and_jacobian(in_helper, chunk=3)(x)
     for got, want in zip((first, second), njit(in_helper)(x), strict=True):
         assert_same_bits(got, want)
     one = np.eye(4)
@@ -230,14 +230,15 @@ def test_parts_are_views() -> None:
 def test_complex_results() -> None:
     x, v = np.array([0.5, -1.0]), np.array([1.0, 2.0])
     want = np.diag(1j * np.exp(1j * x))
-    value, jacobian = dg.value_and_jacobian(lambda x: np.exp(1j * x))(x)
+    turned = njit(lambda x: np.exp(1j * x))
+    value, jacobian = dg.value_and_jacobian(turned, chunk=3)(x)
     np.testing.assert_allclose(value, np.exp(1j * x), rtol=1e-15)
     np.testing.assert_allclose(jacobian, want, rtol=1e-15)
     out = np.empty((2, 2), complex)
-    assert dg.jacobian(lambda x: np.exp(1j * x))(x, out=out) is out
+    assert dg.jacobian(turned, chunk=3)(x, out=out) is out
     np.testing.assert_allclose(out, want, rtol=1e-15)
     with pytest.raises(TypeError, match="complex128"):
-        dg.jacobian(lambda x: np.exp(1j * x))(x, out=np.empty((2, 2)))
+        dg.jacobian(turned, chunk=3)(x, out=np.empty((2, 2)))
     y, dy = dg.jvp(lambda x: np.sum(np.exp(1j * x)))((x,), (v,))
     assert y == pytest.approx(np.sum(np.exp(1j * x)))
     assert dy == pytest.approx(np.sum(want @ v))
@@ -258,7 +259,7 @@ def test_chunks(n: int) -> None:
 
 def test_constants_and_arguments() -> None:
     z, x = np.array([1 + 2j, 3j]), np.array([0.5, 2.0])
-    found = dg.grad(lambda x, z: np.abs(np.sum(x * z)))(x, z)
+    found = dg.grad(lambda x, z: np.abs(np.sum(x * z)), chunk=3)(x, z)
     total = np.sum(x * z)
     np.testing.assert_allclose(found, (total.conjugate() * z).real / abs(total), rtol=1e-14)
     with pytest.raises(TypeError, match="'z' is complex"):
@@ -274,7 +275,7 @@ def test_single_precision() -> None:
         return z, np.abs(z), z.real
 
     x = np.array([0.5, 2.0], np.float32)
-    values, slopes = dg.value_and_jacobian(f)(x)
+    values, slopes = dg.value_and_jacobian(f, chunk=3)(x)
     for got, want in zip(values, f(x), strict=True):
         assert_same_bits(got, want)
     assert [it.dtype for it in slopes] == [np.complex64, np.float32, np.float32]
@@ -306,7 +307,7 @@ def _unknown_phase(x):  # type: ignore[no-untyped-def]
 
 def test_refused() -> None:
     with pytest.raises(dg.NotDifferentiable, match=r"np\.linalg\.svd of a complex matrix"):
-        dg.jacobian(_no_rule)(np.array([1.0, 2.0]))
-    w, v = dg.jacobian(_unknown_phase)(np.array([1.0, 2.0, 4.0]))
+        dg.jacobian(_no_rule, chunk=3)(np.array([1.0, 2.0]))
+    w, v = dg.jacobian(_unknown_phase, chunk=3)(np.array([1.0, 2.0, 4.0]))
     assert np.isfinite(w).all()
     assert np.isnan(v).any()

@@ -30,7 +30,7 @@ def to_array(y, x):
 
 
 by_y, value_and_by_y = dg.derivative(of_numbers), dg.value_and_derivative(of_numbers)
-by_array, by_array_1 = dg.grad(of_array), dg.grad(of_array, chunk=1)
+by_array, by_array_1 = dg.grad(of_array, chunk=3), dg.grad(of_array, chunk=1)
 column, push = dg.jacobian(lambda v, x: to_array(v[0], x), chunk=1), dg.jvp(of_numbers)
 both, second_of_array = dg.derivative(of_numbers, argnums=(1, 0)), dg.hessian(of_array, chunk=2)
 second, second_push = dg.derivative(by_y), dg.hvp(of_numbers)
@@ -82,8 +82,8 @@ EXPECTED = {
 }
 OUTER: dict[str, tuple[int, Callable[..., Any]]] = {
     "derivative": (1, lambda h: dg.derivative(h)(X)),
-    "grad": (1, lambda h: dg.grad(lambda x: h(x[0]) + 0.0 * x[1])(np.array([X, 5.0]))[0]),
-    "jacobian": (1, lambda h: dg.jacobian(lambda x: x * h(x[0]))(np.array([X]))[0, 0]),
+    "grad": (1, lambda h: dg.grad(lambda x: h(x[0]) + 0.0 * x[1], chunk=3)(np.array([X, 5.0]))[0]),
+    "jacobian": (1, lambda h: dg.jacobian(lambda x: x * h(x[0]), chunk=3)(np.array([X]))[0, 0]),
     "jvp": (1, lambda h: dg.jvp(h)((X,), (1.0,))[1]),
     "vmap": (1, lambda h: dg.vmap(dg.derivative(h))(np.array([0.5, X]))[1]),
     "hessian": (2, lambda h: dg.hessian(h)(X)),
@@ -136,7 +136,7 @@ def test_three_levels() -> None:
     assert outer_2(1.5) == pytest.approx(6 * 4 * 1.5**3, rel=1e-15)
 
 
-@pytest.mark.parametrize("outer", [1, 2, 3, "auto"])
+@pytest.mark.parametrize("outer", [1, 2, 3])
 @pytest.mark.parametrize("inner", [1, 2])
 def test_equal_numbers_of_lanes(inner: Any, outer: Any) -> None:
     gradient = dg.grad(lambda v, x: x[0] * x[1] * v[0] ** 2 * v[1], chunk=inner)
