@@ -165,7 +165,7 @@ def _cause(report: str) -> tuple[str, str, str]:
 
 def readable(text: str) -> str:
     """Numba's wording without what a user need not know: duals are floats to them."""
-    text = re.sub(r"(?:(?:dual|series)\()+(\w+)(?:, \d+\))+", r"\1", text)
+    text = re.sub(r"(?:(?:dual|recall|series|pattern|rows)\()+(\w+)(?:, \d+\))+", r"\1", text)
     text = re.sub(
         r"<(?:built-in |bound )?(?:function|method|intrinsic|ufunc|class) '?([\w.]+)'?"
         r"(?: (?:of|at) [^>]*)?>",
