@@ -124,7 +124,9 @@ class _Star(_Second):
         sweep += [f"    set_inner_seed({self.duals}, i, i - row, 1.0)"]
         sweep += [*self.seed_colours("set_seed", "column", columns), *self.run()]
         sweep += self._read() if o.active else ()
+        self.names["G"] = o.item
         blocks = [*self.allocate("r", 0, "indices.shape", "that of the data", 1)]
+        blocks.append(f"{self.items} = np.empty(1, G)")
         blocks += [f"for column in range(0, count, {columns}):"]
         blocks += [f"    for row in range(0, a{k}.size, {rows}):", *indented(indented(sweep))]
         if self.verifies:
@@ -135,8 +137,6 @@ class _Star(_Second):
 
     def _read(self) -> Iterator[str]:
         rows, columns = self.lanes
-        self.names["G"] = self.output.item
-        yield f"{self.items} = np.empty(1, G)"
         yield f"{self.items}[0] = y{self.output.i}{self.tag}"
         at = f"second_at({self.items}, 0, 1 + c, 1 + i - row)"
         yield f"for i in range(row, min(row + {rows}, a{self.input.k}.size)):"

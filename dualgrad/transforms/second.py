@@ -75,12 +75,17 @@ class _Second(Sweep):
         if it.is_array and self.is_written(it):
             yield f"copy_into(d{it.k}{self.tag}, a{it.k})"
 
-    def in_memory(self) -> Iterator[str]:
-        """Name the items of every output as an array, in which each tangent has an address."""
+    def room(self) -> Iterator[str]:
+        """Allocate where the outputs that are numbers are put."""
         for o in self.outputs:
             if o.active and not o.is_array:
                 self.names[f"G{o.i}"] = o.item
                 yield f"g{o.i}{self.tag} = np.empty(1, G{o.i})"
+
+    def in_memory(self) -> Iterator[str]:
+        """Name the items of every output as an array, in which each tangent has an address."""
+        for o in self.outputs:
+            if o.active and not o.is_array:
                 yield f"g{o.i}{self.tag}[0] = y{o.i}{self.tag}"
 
     def read(self, o: Output, body: list[str]) -> Iterator[str]:
@@ -116,7 +121,7 @@ class _Hessian(_Second):
                 sweep += self._read_hessian(o)
         sweep += [*self._seed("0.0"), f"row += {rows}"]
         body = [*self.offsets(), *self._allocate(arrays=False), "column = row = 0"]
-        body += self.record(f"total > {min(rows, columns)}")
+        body += [*self.room(), *self.record(f"total > {min(rows, columns)}")]
         body += ["while column < total or row == 0:", "    row = column"]
         body += indented(["while row < total or row == 0:", *indented(sweep)])
         body += [f"    column += {columns}", *self.record("False"), f"return {self._result()}"]
@@ -237,7 +242,7 @@ class _Hvp(_Second):
             body += self._direct(it)
         for a in self.differentiated:
             body += self._product(a).allocate(self)
-        body += ["row = 0", *self.record(f"total > {self.rows}")]
+        body += ["row = 0", *self.room(), *self.record(f"total > {self.rows}")]
         body += ["while row < total or row == 0:", *indented(sweep), *self.record("False")]
         results = [f"r{self._product(a).name}" for a in self.differentiated]
         body.append(f"return {tupled(results, self.plan.one_argument)}")
