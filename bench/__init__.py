@@ -7,6 +7,7 @@ A module of `MODULES` offers `workloads(smoke)`. `python -m bench` prints them s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from importlib import import_module
 
 from bench import threads  # before whatever has threads
@@ -26,6 +27,8 @@ def workloads(
     smoke: bool = False, modules: Collection[str] = (*MODULES, *PARALLEL)
 ) -> Iterator[Workload]:
     """Those of some modules that belong in this process; `smoke` makes them tiny."""
-    for module in MODULES if threads.COUNT == 1 else PARALLEL:
-        if module in modules:
-            yield from import_module(f"bench.{module}").workloads(smoke)
+    here = MODULES if threads.COUNT == 1 else PARALLEL
+    for place, module in enumerate((*MODULES, *PARALLEL)):
+        if module in modules and module in here:
+            for workload in import_module(f"bench.{module}").workloads(smoke):
+                yield replace(workload, place=place)

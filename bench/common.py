@@ -56,6 +56,7 @@ class Workload:
     rtol: float = 1e-11  # within which results are right
     remark: Callable[[], str] | None = None  # what else is known after all have run
     left_out: tuple[str, ...] = ()  # peers that take too long
+    place: int = 0  # of its module among the others
     calls: Mapping[str, Call | Made] = field(init=False)
 
     def __post_init__(self) -> None:

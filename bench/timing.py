@@ -34,6 +34,7 @@ class Table:
     rows: Mapping[str, Row]
     targets: tuple[Target, ...]
     remarks: tuple[str, ...]
+    place: int = 0  # among the modules, in which order they are shown
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -42,7 +43,9 @@ class Table:
     def from_json(cls, kept: dict[str, Any]) -> Table:
         rows = {name: Row(**row) for name, row in kept["rows"].items()}
         targets = tuple(Target(**target) for target in kept["targets"])
-        return cls(kept["name"], kept["primal"], rows, targets, tuple(kept["remarks"]))
+        return cls(
+            kept["name"], kept["primal"], rows, targets, tuple(kept["remarks"]), kept["place"]
+        )
 
     def medians(self) -> dict[str, float]:
         return {name: row.seconds for name, row in self.rows.items()}
@@ -100,4 +103,4 @@ def measure(
     if workload.left_out:
         remarks.append(f"left out, as they take too long: {', '.join(workload.left_out)}")
     primal = next(iter(workload.yardsticks))
-    return Table(workload.name, primal, rows, targets, tuple(remarks))
+    return Table(workload.name, primal, rows, targets, tuple(remarks), workload.place)
