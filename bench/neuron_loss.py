@@ -15,6 +15,8 @@ import dualgrad as dg
 from bench.common import JAX, Target, Workload, into_out
 from bench.peers import Problem, peers
 
+LEFT_OUT = ("CasADi, C",)
+
 
 @njit
 def loss(theta, features, labels):
@@ -61,8 +63,9 @@ def workloads(smoke: bool) -> Iterator[Workload]:
             "dualgrad, loop": into_out(
                 dg.grad(loss_in_a_loop, cache=False), *args, shape=theta.shape
             ),
-            **peers(Problem("grad", loss, theta, (features, labels))),
+            **peers(Problem("grad", loss, theta, (features, labels)), LEFT_OUT),
         },
         d_loss(*args),
         (Target("dualgrad", 0.6, of=JAX),),
+        left_out=LEFT_OUT,
     )

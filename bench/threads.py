@@ -14,6 +14,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 for _name in ("OPENBLAS", "OMP", "MKL", "NUMBA", "VECLIB_MAXIMUM"):
     os.environ[f"{_name}_NUM_THREADS"] = str(COUNT)
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # or it starts processes that stay
-if COUNT == 1:  # XLA keeps a pool of its own: a call once never came back from a pool of one
+os.environ["NPROC"] = str(COUNT)  # the size of XLA's pool of threads
+if COUNT == 1:
     _flags = "--xla_cpu_multi_thread_eigen=false"
     os.environ["XLA_FLAGS"] = f"{_flags} {os.environ.get('XLA_FLAGS', '')}".strip()
