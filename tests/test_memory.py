@@ -76,15 +76,17 @@ def descend(x):
 
 X, V, OUT = np.array([1.0, 2.0, 0.5]), np.array([1.0, 0.0, -1.0]), np.empty((3, 3))
 POINTS, SMALL = np.arange(12.0).reshape(4, 3), np.array([1.0, 2.0])
-nested = dg.jacobian(lambda x: gradient(x) * x[0])
-both, products, curvature = dg.value_and_jacobian(several), dg.jvp(several), dg.hvp(total)
-columns, second, everything = (
-    dg.jacobian(with_rule),
-    dg.hessian(total),
+nested = dg.jacobian(lambda x: gradient(x) * x[0], chunk=2)
+both, products = dg.value_and_jacobian(several, chunk=2), dg.jvp(several)
+columns, curvature, second, everything = (
+    dg.jacobian(with_rule, chunk=2),
+    dg.hvp(total, chunk=2),
+    dg.hessian(total, chunk=2),
     dg.value_grad_and_hessian(total, chunk=2),
 )
-into, squares = dg.jacobian(written, out_argnum=1), dg.jacobian(lambda x: x * x, chunk=2)
-by_two = dg.grad(lambda a, x: a * total(x), argnums=(0, 1))
+into = dg.jacobian(written, out_argnum=1, chunk=2)
+squares = dg.jacobian(lambda x: x * x, chunk=2)
+by_two = dg.grad(lambda a, x: a * total(x), argnums=(0, 1), chunk=2)
 
 TRANSFORMS: dict[str, Callable[[], Any]] = {
     "derivative": lambda: number(2.0),

@@ -308,7 +308,7 @@ def outer(x: Any) -> Any:
     return inner(x * x)
 
 
-inner = dg.grad(lambda z: np.prod(z) + np.max(z) * z.mean() + z.min() * z.sum(), chunk=2)
+inner = dg.grad(lambda z: np.prod(z) + np.max(z) * z.mean() + z.min() * z.sum(), chunk=3)
 
 
 def test_nested() -> None:

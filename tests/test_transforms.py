@@ -90,7 +90,7 @@ def test_every_size_with_automatic_chunks(n: int) -> None:
 
 def test_nan_and_infinity_go_through() -> None:
     x = np.array([np.nan, np.inf, -np.inf, -0.0])
-    value, jacobian = dg.value_and_jacobian(np.exp)(x)
+    value, jacobian = dg.value_and_jacobian(np.exp, chunk=3)(x)
     np.testing.assert_array_equal(value, np.exp(x))
     np.testing.assert_array_equal(jacobian, np.diag(np.exp(x)))
     value, gradient = GRAD(x)
@@ -179,7 +179,7 @@ def right_hand_side(t, y, dy):
 
 def test_out_argnum() -> None:
     y, dy = np.array([2.0, 3.0]), np.array([8.0, 9.0, 10.0])
-    value, jacobian = dg.value_and_jacobian(right_hand_side, argnums=1, out_argnum=2)(0.5, y, dy)
+    value, jacobian = dg.value_and_jacobian(right_hand_side, 1, chunk=3, out_argnum=2)(0.5, y, dy)
     np.testing.assert_array_equal(value, [3.0, 10.0, 10.0])
     np.testing.assert_array_equal(jacobian, [[0, 1], [5, 0], [0, 0]])
     np.testing.assert_array_equal(dy, [8.0, 9.0, 10.0])
@@ -200,7 +200,9 @@ def inner_sum(x):
 
 
 def test_function_as_argument() -> None:
-    np.testing.assert_array_equal(dg.grad(apply_to, argnums=1)(inner_sum, V), [6 + 1, 1, 1])
+    np.testing.assert_array_equal(
+        dg.grad(apply_to, argnums=1, chunk=3)(inner_sum, V), [6 + 1, 1, 1]
+    )
 
 
 # ------------------------------------------------------------------------------------ results
@@ -238,7 +240,7 @@ def test_out_of_any_layout() -> None:
 
 def test_constant_results_are_zero() -> None:
     assert dg.derivative(lambda x: 3.0)(1.0) == 0.0
-    np.testing.assert_array_equal(dg.grad(lambda x: x.size)(V), np.zeros(3))
+    np.testing.assert_array_equal(dg.grad(lambda x: x.size, chunk=3)(V), np.zeros(3))
     np.testing.assert_array_equal(dg.jacobian(lambda x: np.ones(2))(V), np.zeros((2, 3)))
     out = np.full((2, 3), np.nan)
     np.testing.assert_array_equal(dg.jacobian(lambda x: np.ones(2))(V, out=out), np.zeros((2, 3)))
@@ -261,7 +263,7 @@ def test_scalar_and_array_together() -> None:
 
 # ----------------------------------------------------------------------------- inside njit code
 
-gradient_of_half_squares = dg.grad(half_squares)
+gradient_of_half_squares = dg.grad(half_squares, chunk=3)
 
 
 @njit
@@ -284,14 +286,14 @@ def test_inside_njit() -> None:
 
 
 def test_transforms_of_transforms() -> None:
-    np.testing.assert_array_equal(dg.jacobian(gradient_of_half_squares)(V), np.eye(3))
+    np.testing.assert_array_equal(dg.jacobian(gradient_of_half_squares, chunk=3)(V), np.eye(3))
     third = dg.derivative(dg.derivative(dg.derivative(lambda x: x**4)))
     assert third(2.0) == 48.0
 
     def inner(x):
         return gradient_of_half_squares(x * x).sum()
 
-    np.testing.assert_array_equal(dg.grad(inner)(V), 2 * V)
+    np.testing.assert_array_equal(dg.grad(inner, chunk=3)(V), 2 * V)
 
 
 def test_no_perturbation_confusion() -> None:
@@ -379,8 +381,8 @@ def test_lanes_in_several_vectors(chunk):
 def test_functions_of_numpy_themselves() -> None:
     """With their default options; some are Python code that Numba cannot compile."""
     x = np.array([3.0, 1.0, 2.0])
-    np.testing.assert_array_equal(dg.grad(np.prod)(x), [2.0, 6.0, 3.0])
-    np.testing.assert_array_equal(dg.jacobian(np.sort)(x), np.eye(3)[[1, 2, 0]])
-    np.testing.assert_array_equal(dg.jacobian(np.cumsum)(x), np.tri(3))
+    np.testing.assert_array_equal(dg.grad(np.prod, chunk=3)(x), [2.0, 6.0, 3.0])
+    np.testing.assert_array_equal(dg.jacobian(np.sort, chunk=3)(x), np.eye(3)[[1, 2, 0]])
+    np.testing.assert_array_equal(dg.jacobian(np.cumsum, chunk=3)(x), np.tri(3))
     with pytest.raises(TypeError):
         dg.grad(np.prod)(x, 0)
