@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import itertools
 import os
 import pickle
@@ -22,8 +23,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
+import numpy
 from numba.core import bytecode, compiler, config
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from dualgrad import recall, symbols  # noqa: F401  (code from disk may use what they name)
@@ -123,7 +127,9 @@ class DiskCache:
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled for these argument types, or None."""
-        target_context.refresh()
+        # Not all that Numba prepares for compiling, which takes it longer than this does: it imports
+        # `scipy.linalg` for one.
+        rtsys.initialize(target_context)
         path = self._path(sig, target_context)
         if path is None:
             return None
@@ -174,16 +180,26 @@ def _surroundings() -> list[Any]:
 
 @functools.cache
 def _versions() -> tuple[Any, ...]:
-    """Versions of the packages that make the code; of dualgrad, the state of its files."""
-    import importlib.metadata  # slow to import, and Numba itself does when it first compiles
+    """Versions of the packages that make the code; of dualgrad, the state of its files.
 
+    That of SciPy is read from its files: its import takes longer than all else here.
+    """
     root = Path(__file__).parents[1]
-    ours = tuple(
-        (str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(root.rglob("*.py"))
-    )
-    others = [importlib.metadata.version(name) for name in ("numpy", "scipy", "llvmlite")]
-    return sys.version, numba.__version__, *others, ours
+    ours = sorted(_states(str(root)))
+    spec = importlib.util.find_spec("scipy")
+    scipy = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
+    of_scipy = scipy.read_bytes() if scipy and scipy.exists() else scipy
+    return sys.version, numba.__version__, numpy.__version__, llvmlite.__version__, of_scipy, ours
+
+
+def _states(folder: str) -> Iterator[tuple[str, int, int]]:
+    """The Python files in a folder and below: name, size, time of the last change."""
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from _states(entry.path)
+        elif entry.name.endswith(".py"):
+            state = entry.stat()
+            yield entry.path.removeprefix(folder), state.st_size, state.st_mtime_ns
 
 
 def _write(path: Path, data: bytes) -> None:
