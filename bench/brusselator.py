@@ -114,7 +114,10 @@ def dense_jacobians(n: int) -> Workload:
     versions = dict.fromkeys(("jax", "torch", "autograd"), of_grid)
     return Workload(
         f"Brusselator dense Jacobian, N = {n}",
-        {"primal": partial(brusselator, 0.0, y)},
+        {
+            "primal": partial(brusselator, 0.0, y),
+            "write of the matrix": partial(np.copyto, np.empty_like(reference), reference),
+        },
         {
             OURS: into_out(jacobian, 0.0, y, shape=reference.shape),
             **peers(Problem("jacobian", of_state, y, versions=versions), left_out),

@@ -85,9 +85,9 @@ def measure(
             first[name] = lap(call, times[name])
 
     often = sum(took for took in first.values() if took < LONG)
-    turns = min(rounds, max(5, int(budget / often))) if often else rounds
-    laps: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(turns):
+    turns = min(rounds, max(5, int(budget / often)) if often else rounds)
+    laps = {name: [first[name] / times[name]] for name in calls}
+    for turn in range(1, turns):
         for name, call in calls.items():
             if turn < SELDOM or first[name] < LONG:
                 laps[name].append(lap(call, times[name]) / times[name])
