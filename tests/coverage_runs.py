@@ -97,7 +97,7 @@ def failures(row: table.Row, name: str) -> Iterator[str]:
 
 
 def _is_defined(form: str, x: np.ndarray, point: np.ndarray) -> bool:
-    """Whether a form can be run for `x` in place of the contiguous array that it was written for."""
+    """Whether a form can be run for `x` in place of the contiguous array it was written for."""
     if "stride" in form:  # it reads memory that a smaller array has not, or that lies elsewhere
         return x.shape == point.shape and x.strides == point.strides
     return x.size > 0 or ".flat[" not in form  # Numba divides by the size: the process ends
