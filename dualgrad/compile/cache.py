@@ -127,8 +127,8 @@ class DiskCache:
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled for these argument types, or None."""
-        # Not all that Numba prepares for compiling, which takes it longer than this does: for one, it
-        # imports `scipy.linalg`.
+        # Not all that Numba prepares for compiling: that takes it longer than all of this, as it
+        # imports `scipy.linalg` and more.
         rtsys.initialize(target_context)
         path = self._path(sig, target_context)
         if path is None:
