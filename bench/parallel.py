@@ -13,7 +13,7 @@ import numpy as np
 
 import dualgrad as dg
 from bench import black_scholes, bundle_adjustment
-from bench.chebyquad import recurrence, scanned
+from bench.chebyquad import LEFT_OUT, recurrence, scanned
 from bench.common import Call, Workload, into, into_out
 from bench.peers import PEERS, Problem, peers
 from bench.threads import COUNT
@@ -30,6 +30,7 @@ def workload(
     args: tuple[Any, ...],
     problem: Problem,
     reference: np.ndarray,
+    left_out: tuple[str, ...] = (),
 ) -> Workload:
     """`transform(parallel)` beside itself and the peers."""
     call = partial(into_out, shape=reference.shape)
@@ -40,9 +41,10 @@ def workload(
         {
             "dualgrad, parallel=True": call(transform(True), *args),
             "dualgrad, one thread": call(transform(False), *args),
-            **peers(problem, without),
+            **peers(problem, [*without, *left_out]),
         },
         reference,
+        left_out=tuple(name for name in left_out if name.startswith(THREADED)),
     )
 
 
@@ -82,4 +84,5 @@ def workloads(smoke: bool) -> Iterator[Workload]:
         (start, np.empty(n)),
         Problem("jacobian", chebyquad, start, versions={"jax": scanned, "torch": recurrence}),
         d_chebyquad(start),
+        LEFT_OUT.get(n, ()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, typeof
 
 import dualgrad as dg
 from dualgrad.transforms import tune as tuning
@@ -115,3 +115,22 @@ def test_by_a_real_clock():
 def test_refused(transform, args, name):
     with pytest.raises(TypeError, match=f"a transform with a chunk is expected.*{name}"):
         dg.tune(transform, *args)
+
+
+def test_first_call_fits_its_inputs():
+    """Sweeps have as many lanes as the first call needs, in eights; they take any size."""
+
+    @njit
+    def scaled(x, a=2.0):
+        return a * np.sum(x**3)
+
+    gradient = dg.grad(scaled)
+    for n in (12, 1, 8, 9, 16, 17, 40):
+        x = np.linspace(0.5, 1.0, n)
+        np.testing.assert_allclose(gradient(x), 6.0 * x**2, rtol=1e-14)
+        np.testing.assert_allclose(gradient(x, 3.0), 9.0 * x**2, rtol=1e-14)
+    assert len(gradient.signatures) == 2
+    fit = tuning.fitted(gradient, [X, 2.0, None], [*map(typeof, (X, 2.0, None))])
+    assert fit.chunk == (16, 8)
+    assert tuning.fitted(gradient, [X[:8], 2.0, None], [*map(typeof, (X, 2.0, None))]) is None
+    assert tuning.fitted(dg.grad(scaled, chunk=4), [X, 2.0, None], []) is None

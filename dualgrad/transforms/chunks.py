@@ -1,4 +1,7 @@
-"""How many tangents a sweep carries, where the user does not say."""
+"""How many tangents a sweep carries, where the user does not say.
+
+Called from Python it is no more than the first call needs (`tune.fitted`).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,7 @@ SMALL = 8
 #: GEMM. Factorisations do not: with 64 lanes an active 100 x 100 matrix leaves the cache, at
 #: fourteen times the time. Nor do costly functions, whose values are recalled (`dualgrad.recall`).
 LARGE, LARGE_OF_PRODUCTS = 32, 64
-#: Lanes while there are columns for them at each of many points, where problems are small. Called
-#: from Python, there are as many as the first call has columns, if that is fewer (`tune.fitted`).
+#: Lanes while there are columns for them at each of many points, where problems are small.
 AT_POINT = 16
 #: Rows and columns of a Hessian in a sweep.
 ROWS, COLUMNS = 8, 4

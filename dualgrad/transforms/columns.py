@@ -12,7 +12,7 @@ from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
 
-def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
+def kernel(plan: ColumnsPlan, arg_types: Any, n: Any) -> Any:
     """The kernel for these types as a Python function.
 
     That of a part has two arguments more and computes the columns from `start` to `total` alone.
@@ -23,10 +23,12 @@ def kernel(plan: ColumnsPlan, arg_types: Any, n: int | None) -> Any:
     return compiled(plan.name, text, names)
 
 
-def phases_of(plan: ColumnsPlan, arg_types: Any, n: int | None) -> list[Columns]:
+def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
     """The sweeps of a kernel for these types; with None their sizes are ours."""
     *types_of_f, out = arg_types
-    sizes = chunks.sizes(plan.function, plan.argnums, types_of_f) if n is None else (n,)
+    sizes = n if isinstance(n, tuple) else (n,)
+    if n is None:
+        sizes = chunks.sizes(plan.function, plan.argnums, types_of_f)
     return [Columns(plan, list(types_of_f), out, size) for size in sizes]
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from numba.core import config, types
-from numba.core.dispatcher import _FunctionCompiler
+from numba.core.dispatcher import OmittedArg, _FunctionCompiler
 from numba.core.errors import NumbaError
 
 from dualgrad.compile.activity import Summary
 from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
-from dualgrad.transforms.plans import VmapPlan
+from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
 Chunk = int | tuple[int, ...] | None
@@ -66,11 +66,17 @@ class Transform(DerivedDispatcher):
 
     def _fitted(self, args: tuple[Any, ...]) -> Any:
         """What was compiled for the types of a call, and for its sizes if these are small."""
-        if not isinstance(self.plan, VmapPlan):
+        in_sweeps = isinstance(self.plan, ColumnsPlan) and not self.plan.parallel
+        if not in_sweeps and not isinstance(self.plan, VmapPlan):
             return None
         from dualgrad.transforms.tune import fitted
 
-        other = fitted(self, args)
+        given = [it.value if isinstance(it, OmittedArg) else it for it in args]
+        arg_types = [
+            types.Omitted(it.value) if isinstance(it, OmittedArg) else self.typeof_pyval(it)
+            for it in args
+        ]
+        other = fitted(self, given, arg_types)
         if other is None:
             return None
         entry = other._compile_for_args(*args)

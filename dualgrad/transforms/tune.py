@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.transforms.chunks import AT_POINT, SMALL
+from dualgrad.transforms.chunks import AT_POINT, SMALL, sizes
 from dualgrad.transforms.plans import ColumnsPlan, HvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform
 from dualgrad.transforms.transform import transform as transform_of
@@ -75,19 +75,24 @@ def tune(
     return ways[laps.index(min(laps))]
 
 
-def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
-    """The same with a tangent for each input, for a small problem at many points; else None.
+def fitted(transform: Transform, args: Sequence[Any], arg_types: Sequence[Any]) -> Any:
+    """The same with lanes for just the inputs, if one sweep has room for all; else None.
 
-    Its kernels suit other sizes, too.
+    At many points there is one for each input; else as many as fill vectors. Kernels take any size:
+    these are for that of the first call, which most others have too.
     """
-    inner: Any = getattr(transform.plan, "function", None)
+    mapped = isinstance(transform.plan, VmapPlan)
+    inner: Any = getattr(transform.plan, "function", None) if mapped else transform
     plan = getattr(inner, "plan", None)
-    if not isinstance(transform.plan, VmapPlan) or type(plan) is not ColumnsPlan:
-        return None
-    if inner.chunk is not None or len(plan.argnums) != 1 or not all(map(np.size, args)):
+    empty = any(isinstance(it, np.ndarray) and it.size == 0 for it in args)
+    if type(plan) is not ColumnsPlan or inner.chunk is not None or empty:
         return None
     n = _inputs(transform, args)
-    return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
+    if mapped:
+        return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
+    largest = sizes(plan.function, plan.argnums, arg_types[:-1])[0] if n > SMALL else 0
+    lanes = SMALL * ceil(n / SMALL)
+    return _with_chunk(transform, (lanes, SMALL)) if lanes < largest else None
 
 
 def _has_chunk(transform: Transform) -> bool:
