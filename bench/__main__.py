@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import MODULES, PARALLEL, threads, workloads
+from bench.awake import awake
 from bench.page import write
 from bench.peers import PEERS, warm_up
 from bench.report import text
@@ -61,11 +63,12 @@ def main() -> None:
         del PEERS[peer]
     child = os.environ.get(KEEP)
     tables = []
-    for table in measured(options):
-        print(text(table), flush=True)
-        tables.append(table)
-        if options.write and not child:
-            write([table])
+    with contextlib.nullcontext() if options.smoke else awake():
+        for table in measured(options):
+            print(text(table), flush=True)
+            tables.append(table)
+            if options.write and not child:
+                write([table])
     if child:
         Path(child).write_text(json.dumps([table.as_json() for table in tables]))
         return
