@@ -63,7 +63,7 @@ def main() -> None:
         del PEERS[peer]
     child = os.environ.get(KEEP)
     tables = []
-    with contextlib.nullcontext() if options.smoke else awake():
+    with awake() if threads.COUNT == 1 and not options.smoke else contextlib.nullcontext():
         for table in measured(options):
             print(text(table), flush=True)
             tables.append(table)

@@ -27,7 +27,10 @@ while os.getppid() == parent:
 
 @contextlib.contextmanager
 def awake() -> Iterator[None]:
-    """All cores but one have something to do of the least priority."""
+    """All cores but one have something to do of the least priority: for timings of one thread.
+
+    Threads that wait for each other by yielding would yield to it.
+    """
     idle = [subprocess.Popen([sys.executable, "-c", _IDLE]) for _ in range(CORES - 1)]
     try:
         yield

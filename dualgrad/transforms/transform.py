@@ -72,11 +72,7 @@ class Transform(DerivedDispatcher):
         from dualgrad.transforms.tune import fitted
 
         given = [it.value if isinstance(it, OmittedArg) else it for it in args]
-        arg_types = [
-            types.Omitted(it.value) if isinstance(it, OmittedArg) else self.typeof_pyval(it)
-            for it in args
-        ]
-        other = fitted(self, given, arg_types)
+        other = fitted(self, given)
         if other is None:
             return None
         entry = other._compile_for_args(*args)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.transforms.chunks import AT_POINT, SMALL, sizes
+from dualgrad.transforms.chunks import AT_POINT, LARGE, SMALL
 from dualgrad.transforms.plans import ColumnsPlan, HvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform
 from dualgrad.transforms.transform import transform as transform_of
@@ -75,7 +75,7 @@ def tune(
     return ways[laps.index(min(laps))]
 
 
-def fitted(transform: Transform, args: Sequence[Any], arg_types: Sequence[Any]) -> Any:
+def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     """The same with lanes for just the inputs, if one sweep has room for all; else None.
 
     At many points there is one for each input; else as many as fill vectors. Kernels take any size:
@@ -90,9 +90,9 @@ def fitted(transform: Transform, args: Sequence[Any], arg_types: Sequence[Any]) 
     n = _inputs(transform, args)
     if mapped:
         return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
-    largest = sizes(plan.function, plan.argnums, arg_types[:-1])[0] if n > SMALL else 0
     lanes = SMALL * ceil(n / SMALL)
-    return _with_chunk(transform, (lanes, SMALL)) if lanes < largest else None
+    of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums)
+    return _with_chunk(transform, (lanes, SMALL)) if of_array and SMALL < lanes < LARGE else None
 
 
 def _has_chunk(transform: Transform) -> bool:
