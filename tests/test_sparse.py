@@ -18,6 +18,7 @@ from scipy.sparse.linalg import spsolve
 
 import dualgrad as dg
 from dualgrad.sparse.arguments import copied, same
+from dualgrad.transforms import parallel
 
 X = np.random.default_rng(2).uniform(0.5, 2.0, 12)
 
@@ -583,3 +584,20 @@ def test_found_again_for_other_strides() -> None:
     transform, x = dg.sparse_jacobian(flattened), np.arange(1.0, 9.0)[::2]
     for given in (x.copy(), x, x.copy()):
         np.testing.assert_array_equal(transform(given).toarray(), dg.jacobian(flattened)(given))
+
+
+def test_a_part_reads_its_own_colours():
+    """Entries of the colours of other parts, whose lanes it has not, are theirs to write."""
+    jacobian = dg.sparse_jacobian(tridiagonal, chunk=2, parallel=True)
+    whole = jacobian(X)
+    structure = jacobian._at((X,)).structure
+    assert structure.count == 3
+    colours = structure.colours[whole.indices]
+    part = parallel._part(jacobian.plan, 2, [*jacobian.plan.params, *jacobian.plan.structure])
+    for start, stop in ((0, 2), (2, 3)):
+        data = np.full(whole.nnz, np.nan)
+        nothing = np.empty(0), np.empty((2, 0))
+        part(X, 2.0, structure.colours, 3, *structure.arrays, *nothing, data, start, stop)
+        own = (start <= colours) & (colours < stop)
+        np.testing.assert_array_equal(data[own], whole.data[own])
+        assert np.isnan(data[~own]).all()

@@ -153,7 +153,7 @@ class Compressed(Sweep):
         rows = ["for m in range(rows):"]
         rows.append("    for e in range(item_at(starts, m), item_at(starts, m + 1)):")
         # mostly one sweep has all colours, and nothing is compared: no entry need be looked at
-        yield f"if start == 0 and total <= {self.n} and probe.size == 0:"
+        yield f"if start == 0 and count <= {self.n} and probe.size == 0:"
         yield from indented(rows)
         yield f"            store_at(r, e, lane_at({self.items}, m, item_at(slots, e)))"
         yield "else:"
