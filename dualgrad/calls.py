@@ -7,7 +7,6 @@ tangents follow is given to `lower_dual`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -268,7 +267,7 @@ def _recalled(context: Any, builder: Any, fn: Any, result_type: DualType, parts:
         _, result = lanes.call(context, builder, fn, below, values)
         return [result, *rule.factors(seen(result))]
 
-    name = f"{getattr(fn, '__module__', '')}.{fn.__name__} {active} {bool(context.fastmath)}"
-    tag = zlib.crc32(name.encode())
+    how = active, bool(context.fastmath), type(context.error_model).__name__
+    tag = recall.tag(fn, how)
     result, *factors = recall.recalled(builder, tag, values, 1 + sum(active), compute)
     return pack(context, builder, result_type, result, rule(seen(result), factors))

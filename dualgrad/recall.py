@@ -13,6 +13,7 @@ may be kept on disk.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ CAPACITY = 1 << 19
 _SPARE = 16
 _NEXT, _LIMIT, _HEAD = 0, 1, 2  # where in the head is what, and how long it is
 
-_WORD, _BYTE, _INT = ir.IntType(64), ir.IntType(8), ir.IntType(32)
+_WORD, _INT = ir.IntType(64), ir.IntType(32)
 _POINTER = _WORD.as_pointer()
 _KEY, _NOTHING, _OF_THREAD = "dualgrad_recall_key", "dualgrad_recall_nothing", "dualgrad_recall"
 _KEEP, _ALLOCATE = "dualgrad_recall_keep", "dualgrad_recall_allocate"
@@ -111,20 +112,32 @@ def recalled(
     return results
 
 
+def tag(function: Any, how: Any) -> int:
+    """The number of a function compiled in some way: the same in every process, and not zero."""
+    name = f"{getattr(function, '__module__', '')}.{function.__name__} {how}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") | 1
+
+
 def _at(builder: Any, words: Any, k: int) -> Any:
     return builder.gep(words, [_WORD(k)])
 
 
 def _record(builder: Any) -> Any:
-    """The record of this thread."""
+    """The record of this thread, or that of a thread without.
+
+    It stays the same while a function runs, so that loops need not ask again. To have asked before
+    there was one does no harm: nothing is recalled.
+    """
+    own = _asked_for(builder, ("readnone", "nounwind"))
+    nothing = builder.bitcast(_global(builder.module, _NOTHING), _POINTER)
+    return builder.select(cgutils.is_null(builder, own), nothing, own)
+
+
+def _asked_for(builder: Any, attributes: tuple[str, ...] = ()) -> Any:
+    """The record of this thread, null if it has none."""
     module = builder.module
     function = _function(module, _OF_THREAD, ir.FunctionType(_POINTER, [_WORD]))
-    # it stays the same while a function runs, so that loops need not ask again
-    function.attributes.add("readnone")
-    function.attributes.add("nounwind")
-    own = builder.call(function, [builder.load(_global(module, _KEY))])
-    nothing = builder.bitcast(_global(module, _NOTHING), _POINTER)
-    return builder.select(cgutils.is_null(builder, own), nothing, own)
+    return builder.call(function, [builder.load(_global(module, _KEY))], attrs=attributes)
 
 
 def _global(module: Any, name: str) -> Any:
@@ -145,15 +158,14 @@ def record_values(typingctx: Any, wanted: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         module = builder.module
-        key = builder.load(_global(module, _KEY))
-        get = _function(module, _OF_THREAD, ir.FunctionType(_POINTER, [_WORD]))
-        slot = cgutils.alloca_once_value(builder, builder.call(get, [key]))
+        # asked each time: in a loop that this is part of, a record may have been made meanwhile
+        slot = cgutils.alloca_once_value(builder, _asked_for(builder))
         missing = cgutils.is_null(builder, builder.load(slot))
         with builder.if_then(builder.and_(missing, args[0])):
             calloc = _function(module, _ALLOCATE, ir.FunctionType(_POINTER, [_WORD, _WORD]))
             made = builder.call(calloc, [_WORD(CAPACITY), _WORD(8)])
             keep = _function(module, _KEEP, ir.FunctionType(_INT, [_WORD, _POINTER]))
-            builder.call(keep, [key, made])
+            builder.call(keep, [builder.load(_global(module, _KEY)), made])
             builder.store(made, slot)
         record = builder.load(slot)
         with builder.if_then(cgutils.is_not_null(builder, record)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-import zlib
 
 import numpy as np
 import pytest
@@ -142,6 +142,36 @@ def test_columns_on_threads(parallel):
     np.testing.assert_allclose(slopes, d_ackley(x), rtol=1e-12)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.optimized
+def test_a_thread_has_one_record():
+    """Also where LLVM makes the kernel part of a loop, in the thread's first call."""
+    slopes = dg.grad(lambda x: np.sin(x[0]) * x[1], chunk=1, cache=False)
+
+    @njit(nogil=True)
+    def often(x, out):
+        for _ in range(2000):
+            slopes(x, out)
+            x[0] += out[1] * 1e-9
+
+    def size():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * 4096
+
+    often(np.ones(2), np.ones(2))  # compiled; this thread has a record
+    grown = []
+
+    def work():
+        before = size()
+        often(np.ones(2), np.ones(2))
+        grown.append(size() - before)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert grown[0] < 20 * 8 * recall.CAPACITY
+
+
 def test_second_derivatives():
     x = vec(20)
     hessian = dg.hessian(ackley_loop, chunk=LANES)(x)
@@ -175,5 +205,6 @@ def test_a_value_is_recalled():
 
 def test_tags_are_distinct():
     names = {f"{getattr(it, '__module__', '')}.{it.__name__}" for it in RECALLED}
-    assert len({zlib.crc32(it.encode()) for it in names}) == len(names)
+    tags = {recall.tag(it, how) for it in RECALLED for how in ("one way", "another")}
+    assert len(tags) == 2 * len(names) and 0 not in tags
     assert set(rules.COSTLY) >= {"sin", "exp", "power"}
