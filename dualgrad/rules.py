@@ -71,8 +71,9 @@ FINITE: frozenset[str] = frozenset(
     "positive negative conjugate absolute fabs deg2rad rad2deg square".split()
 )
 
-#: Those whose derivative is finite for every real x, but not for every complex one.
-BOUNDED: frozenset[str] = frozenset("sin cos tanh arctan arcsinh erf erfc".split())
+#: Those whose derivative is finite for every real x, but not for every complex one; and where it is
+#: zero, at infinity, so are the derivatives of the formula above: it does not go by x * x.
+BOUNDED: frozenset[str] = frozenset("sin cos tanh arcsinh".split())
 
 #: The same for complex x, where the form above does not hold or is no good: an operator divides by
 #: zero with an exception, and a difference of squares cancels. The sign of a zero imaginary part
