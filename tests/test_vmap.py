@@ -216,6 +216,7 @@ mapped_grad = dg.vmap(dg.grad(tilted))
         (lambda: dg.vmap(tilted, (None, None)), (X[0], 1.0), ValueError, "maps no argument"),
         (lambda: dg.vmap(tilted, (0, 0, 0)), (X, A), ValueError, "3 entries for 2 arguments"),
         (lambda: dg.vmap(tilted), (X, A[1:]), ValueError, "different lengths"),
+        (lambda: dg.vmap(dg.grad(tilted), (2, 0)), (X, A), ValueError, "has no axis 2 to map"),
         (lambda: dg.vmap(tilted, "0"), (), TypeError, "an axis, None or a tuple"),
         (lambda: dg.vmap(lambda x: None), (X,), TypeError, "returns none"),
         (lambda: dg.vmap(3), (), TypeError, "a function is expected"),

@@ -87,11 +87,14 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     empty = any(isinstance(it, np.ndarray) and it.size == 0 for it in args)
     if type(plan) is not ColumnsPlan or inner.chunk is not None or empty:
         return None
-    n = _inputs(transform, args)
+    try:
+        n = _inputs(transform, args)
+    except (ValueError, IndexError):  # axes that do not fit: the kernel says which
+        return None
     if mapped:
         return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
     lanes = SMALL * ceil(n / SMALL)
-    of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums)
+    of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums if k < len(args))
     return _with_chunk(transform, (lanes, SMALL)) if of_array and SMALL < lanes < LARGE else None
 
 
