@@ -10,6 +10,7 @@ import pytest
 from numba import njit
 
 import dualgrad as dg
+from dualgrad import rules
 
 
 @njit
@@ -386,3 +387,24 @@ def test_functions_of_numpy_themselves() -> None:
     np.testing.assert_array_equal(dg.jacobian(np.cumsum, chunk=3)(x), np.tri(3))
     with pytest.raises(TypeError):
         dg.grad(np.prod)(x, 0)
+
+
+@pytest.mark.parametrize("name", sorted(rules.BOUNDED - {"sin", "cos"}))
+@pytest.mark.parametrize("end", (-np.inf, np.inf))
+def test_functions_at_infinity_leave_other_inputs_alone(name, end):
+    """Their slope is zero there: no infinity is multiplied by the zeros of other lanes."""
+    function = getattr(np, name)
+
+    @njit
+    def f(x):
+        return function(x[0]) * 1e-3 + x[1] ** 2
+
+    x = np.array([end, 3.0])
+    np.testing.assert_array_equal(dg.grad(f, chunk=2)(x), [0.0, 6.0])
+    if np.isfinite(function(end)):
+        np.testing.assert_array_equal(dg.hessian(f, chunk=2)(x), [[0.0, 0.0], [0.0, 2.0]])
+
+
+def test_a_function_with_starred_arguments_is_refused():
+    with pytest.raises(TypeError, match=r"takes \*rest.*wrap it"):
+        dg.grad(lambda x, *rest: x[0] * rest[0])

@@ -46,6 +46,12 @@ def with_out(params: list[inspect.Parameter], name: str) -> inspect.Signature:
             f"dg.{name}: the function has a parameter `out`, which is a keyword of transforms; "
             "rename it"
         )
+    starred = [it.name for it in params if it.kind is it.VAR_POSITIONAL]
+    if starred:
+        raise TypeError(
+            f"dg.{name}: the function takes *{starred[0]}, which leaves no place for `out`; "
+            "wrap it in a function that names its arguments, or takes a tuple"
+        )
     out = inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
     return inspect.Signature([*params, out])
 
