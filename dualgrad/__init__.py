@@ -18,17 +18,14 @@ from dualgrad.sparse.finders import hessian_pattern, jacobian_pattern
 from dualgrad.transforms.api import (
     derivative,
     grad,
-    hessian,
-    hvp,
     jacobian,
     jvp,
-    taylor,
     value_and_derivative,
     value_and_grad,
     value_and_jacobian,
-    value_grad_and_hessian,
     vmap,
 )
+from dualgrad.transforms.higher import hessian, hvp, taylor, value_grad_and_hessian
 from dualgrad.transforms.tune import tune
 
 __version__ = "0.1.0"

@@ -173,8 +173,10 @@ def _declared(function: Any) -> Any:
     return getattr(ty, "sig", None) or getattr(ty, "signature", None)
 
 
-#: The module whose functions make transforms: in Python, not in compiled code.
-_MAKES_TRANSFORMS = "dualgrad.transforms.api"
+#: The modules whose functions make transforms: in Python, not in compiled code.
+_MAKE_TRANSFORMS = frozenset(
+    f"dualgrad.{name}" for name in ("transforms.api", "transforms.higher", "sparse.api")
+)
 
 
 def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
@@ -183,7 +185,7 @@ def jit_plain_callees(func_ir: Any, typingctx: Any) -> None:
         for assign in block.find_insts(ir.Assign):
             function = constant(func_ir, assign.value)
             if isinstance(function, pytypes.FunctionType) and not is_known(typingctx, function):
-                if function.__module__ == _MAKES_TRANSFORMS:
+                if function.__module__ in _MAKE_TRANSFORMS:
                     name = f"dg.{function.__name__}"
                     raise UnsupportedError(f"{name} is called in compiled code", assign.loc)
                 jitted = as_dispatcher(function)

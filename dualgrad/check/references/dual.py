@@ -9,7 +9,7 @@ import numpy as np
 
 from dualgrad.check.problem import Problem
 from dualgrad.check.references.reference import Reference, Unusable, rounding
-from dualgrad.transforms import api
+from dualgrad.transforms import api, higher
 
 
 def reference(problem: Problem) -> Reference:
@@ -38,7 +38,7 @@ def _transform(problem: Problem) -> Callable[[Any], tuple[np.ndarray, np.ndarray
     if problem.v is not None:
         return _along(problem)
     if problem.order == 2:
-        transform = api.value_grad_and_hessian(f)
+        transform = higher.value_grad_and_hessian(f)
     elif np.ndim(problem.x) == 0:
         transform = api.value_and_derivative(f)
     elif problem.y.ndim == 0:
@@ -60,7 +60,7 @@ def _along(problem: Problem) -> Callable[[Any], tuple[np.ndarray, np.ndarray]]:
     """Likewise along a direction."""
     v, u = problem.v, problem.u
     tangents = (v, *(None for _ in problem.args))
-    transform = (api.jvp if problem.order == 1 else api.hvp)(problem.f)
+    transform = (api.jvp if problem.order == 1 else higher.hvp)(problem.f)
 
     def call(x: Any) -> tuple[np.ndarray, np.ndarray]:
         result = transform((x, *problem.args), tangents)
