@@ -298,3 +298,48 @@ def test_complex_step_through_a_layer() -> None:
 
     expected = np.stack([stepped(x + 1e-30j * unit) for unit in np.eye(4)], axis=-1)
     np.testing.assert_allclose(dg.jacobian(layer, chunk=3)(x, square, b), expected, rtol=1e-13)
+
+
+# Seeds: of their tangents few are not zero, and blocks of zeros are left out of products.
+
+
+@njit
+def left_product(x: Any, w: Any) -> Any:
+    return w @ x
+
+
+@njit
+def right_product(x: Any, w: Any) -> Any:
+    return x @ w
+
+
+@njit
+def square_of_product(x: Any, w: Any) -> Any:
+    y = w @ x
+    return y @ y
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32])
+@pytest.mark.parametrize("chunk", ["auto", 21])
+@pytest.mark.parametrize("order", "CF")
+def test_seeds_give_the_matrix_itself(order: str, chunk: Any, dtype: Any) -> None:
+    w = np.random.default_rng(0).normal(size=(133, 70)).astype(dtype, order)
+    got = dg.jacobian(left_product, chunk=chunk)(np.ones(70, dtype), w)
+    np.testing.assert_array_equal(got, w)
+    got = dg.jacobian(right_product, chunk=chunk)(np.ones(133, dtype), w)
+    np.testing.assert_array_equal(got, w.T)
+
+
+@pytest.mark.parametrize("function", [left_product, right_product])
+def test_seeds_of_a_matrix(function: Any) -> None:
+    random = np.random.default_rng(1)
+    w, x = random.normal(size=(40, 40)), random.normal(size=(40, 40))
+    got = dg.jacobian(function)(x, w)
+    by_both = [w, np.eye(40)] if function is left_product else [np.eye(40), w.T]
+    np.testing.assert_array_equal(got, np.einsum("ih,jk->ijhk", *by_both))
+
+
+def test_seeds_of_second_derivatives() -> None:
+    w = np.random.default_rng(2).normal(size=(80, 30))
+    got = dg.hessian(square_of_product)(np.ones(30), w)
+    np.testing.assert_allclose(got, 2 * w.T @ w, rtol=1e-13, atol=1e-12)

@@ -22,6 +22,7 @@ from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 from numba.np.linalg import check_blas_return, get_blas_kind
 
+from dualgrad.arrays import blocks
 from dualgrad.calls import join
 from dualgrad.types import DualType, PatternType, SeriesType, depth, primal
 
@@ -124,11 +125,10 @@ in_c_order, in_c_or_fortran_order = _contiguous("C"), _contiguous("CF")
 # ------------------------------------------------------------------------------------ tangents
 
 
-def _rows(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, Any]:
-    """An array of duals as BLAS sees it: pointer, length of a row, distance of rows in floats.
+def _rows(context: Any, builder: Any, ty: Any, value: Any) -> tuple[blocks.Rows, Any, Any]:
+    """An array of duals as rows of floats, how many duals are in a row, and lanes in a dual.
 
-    There is a row for each index of the first axis: of a vector the tangents alone; of a matrix
-    in C order all, as its values lie between the tangents.
+    There is a row for each index of the first axis, so that of a vector it holds one dual.
     """
     array = context.make_array(ty)(context, builder, value)
     sizes = (
@@ -136,18 +136,38 @@ def _rows(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, An
         for it in (ty.dtype, ty.dtype.base, primal(ty.dtype))
     )
     dual_size, base_size, float_size = sizes
-    shape = cgutils.unpack_tuple(builder, array.shape, ty.ndim)
     stride = builder.extract_value(array.strides, 0)
-    intp, start = stride.type, builder.bitcast(array.data, cgutils.voidptr_t)
-    if ty.ndim == 1:
-        start = builder.gep(start, [intp(base_size)])
-        length = intp((dual_size - base_size) // float_size)
-    else:
-        length = builder.mul(shape[1], intp(dual_size // float_size))
-    distance = builder.sdiv(stride, intp(float_size))
-    # the stride of a single row can be anything
-    distance = builder.select(builder.icmp_signed(">", distance, length), distance, length)
-    return start, length, distance
+    intp, pointer = stride.type, context.get_value_type(primal(ty.dtype)).as_pointer()
+    start = builder.gep(builder.bitcast(array.data, cgutils.voidptr_t), [intp(base_size)])
+    rows = blocks.Rows(
+        builder.bitcast(start, pointer),
+        builder.sdiv(stride, intp(float_size)),
+        intp(dual_size // float_size),
+    )
+    duals = intp(1) if ty.ndim == 1 else cgutils.unpack_tuple(builder, array.shape, ty.ndim)[1]
+    return rows, duals, intp((dual_size - base_size) // float_size)
+
+
+def _distance(builder: Any, rows: blocks.Rows, length: Any) -> Any:
+    """How far rows are apart, for BLAS; the stride of a single one can be anything."""
+    return builder.select(builder.icmp_signed(">", rows.row, length), rows.row, length)
+
+
+def _call_gemm(context: Any, builder: Any, operands: list[Any]) -> None:
+    """Call BLAS as Numba does: letters are characters, and numbers that are no sizes addresses."""
+    char, pointer = ir.IntType(8), cgutils.voidptr_t
+    given = []
+    for it in operands:
+        if isinstance(it, str):
+            it = char(ord(it))
+        elif not isinstance(it.type, ir.IntType):
+            by_address = isinstance(it.type, ir.PointerType)
+            it = it if by_address else cgutils.alloca_once_value(builder, it)
+            it = builder.bitcast(it, pointer)
+        given.append(it)
+    kind = ir.FunctionType(ir.IntType(32), [it.type for it in given])
+    function = cgutils.get_or_insert_function(builder.module, kind, "numba_xxgemm")
+    check_blas_return(context, builder, builder.call(function, given))
 
 
 def _is_factor(factor: Any, duals: Any) -> bool:
@@ -171,29 +191,25 @@ def add_product(typingctx: Any, w: Any, x: Any, out: Any, beta: Any) -> Any:
             return context.get_dummy_value()
         factor = context.make_array(w)(context, builder, args[0])
         m, k = cgutils.unpack_tuple(builder, factor.shape, 2)
-        x_start, n, x_distance = _rows(context, builder, x, args[1])
-        out_start, _, out_distance = _rows(context, builder, out, args[2])
-        number = context.get_value_type(w.dtype)
-        alpha = cgutils.alloca_once_value(builder, number(1.0))
+        by_row = w.layout == "C"
+        ahead = (k, k.type(1)) if by_row else (k.type(1), m)
+        x_rows, duals, lanes = _rows(context, builder, x, args[1])
+        out_rows, _, _ = _rows(context, builder, out, args[2])
         kept = context.cast(builder, args[3], beta, w.dtype)
-        char, pointer = ir.IntType(8), cgutils.voidptr_t
-        # BLAS takes matrices in Fortran order: as it sees them this is out.T = x.T @ w.T
-        operands = [
-            char(ord(get_blas_kind(w.dtype))), char(ord("n")),
-            char(ord("n" if w.layout == "C" else "t")), n, m, k,
-            alpha, x_start, x_distance, factor.data, k if w.layout == "C" else m,
-            cgutils.alloca_once_value(builder, kept), out_start, out_distance,
-        ]  # fmt: skip
-        operands = [
-            builder.bitcast(it, pointer) if isinstance(it.type, ir.PointerType) else it
-            for it in operands
-        ]
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.IntType(32), [it.type for it in operands]),
-            "numba_xxgemm",
+        done = blocks.multiply(
+            builder, blocks.Rows(factor.data, *ahead), x_rows, out_rows, (m, k, duals, lanes), kept
         )
-        check_blas_return(context, builder, builder.call(function, operands))
+        with builder.if_then(builder.not_(done)):
+            # BLAS takes matrices in Fortran order: as it sees them this is out.T = x.T @ w.T
+            n = builder.add(builder.mul(builder.sub(duals, duals.type(1)), x_rows.item), lanes)
+            kind, transpose = get_blas_kind(w.dtype), "n" if by_row else "t"
+            one = context.get_constant(w.dtype, 1.0)
+            operands = [
+                kind, "n", transpose, n, m, k, one, x_rows.start, _distance(builder, x_rows, n),
+                factor.data, k if by_row else m, kept, out_rows.start,
+                _distance(builder, out_rows, n),
+            ]  # fmt: skip
+            _call_gemm(context, builder, operands)
         return context.get_dummy_value()
 
     return types.void(w, x, out, beta), codegen
