@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -170,3 +173,31 @@ def test_exceptions_of_callees_leak_in_numba_too() -> None:
     jacobian = dg.jacobian(picky, chunk=1)
     assert balance(refused(lambda: calls_picky(large)), 100)[1] == 100 * 2
     assert balance(refused(lambda: jacobian(large)), 100)[1] <= 100 * 2
+
+
+FAULTS = """
+import resource
+import numpy as np
+import dualgrad as dg
+
+def chain(x):
+    y = x[0] * np.ones(20_000)
+    z = y + x[1]
+    return np.sum(z * y + x[2])
+
+gradient, x = dg.grad(chain), np.ones(3)
+gradient(x), gradient(x)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    gradient(x)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about the GNU C library")
+def test_freed_memory_stays_with_the_process() -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    out = subprocess.run(
+        [sys.executable, "-c", FAULTS], env=environ, capture_output=True, text=True, check=True
+    )
+    assert int(out.stdout) < 200  # one call takes some 700 pages

@@ -14,6 +14,7 @@ from dualgrad.compile.activity import Summary
 from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
+from dualgrad.transforms.heap import keep_freed_memory
 from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
@@ -45,6 +46,7 @@ class Transform(DerivedDispatcher):
         super().__init__(_stub(plan, signature), {}, options)
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
+        keep_freed_memory()
         self._callbacks: dict[Any, Any] = {}  # code that C may call must not be deleted
         if cache and not inner:
             self._cache = DiskCache(self)
