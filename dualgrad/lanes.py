@@ -37,6 +37,9 @@ from dualgrad.types import (
     real_of,
 )
 
+#: From here on Numba calls `pow` for a power.
+LARGEST_LITERAL = 0x10000
+
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
 
@@ -48,7 +51,29 @@ def call(context: Any, builder: Any, fn: Any, arg_types: Any, args: Any) -> tupl
         packed = types.Tuple(tuple(arg_types))
         arg_types, args = [packed], [context.make_tuple(builder, packed, args)]
     cast = [context.cast(builder, *it) for it in zip(args, arg_types, signature.args, strict=True)]
+    if fn in (operator.pow, operator.ipow) and isinstance(signature.args[0], types.Float):
+        n = integer(signature.args[1], cast[1])
+        if n is not None and 0 < n <= LARGEST_LITERAL:
+            x = context.cast(builder, cast[0], signature.args[0], signature.return_type)
+            return signature.return_type, _positive_power(builder, x, n)
     return signature.return_type, context.get_function(function, signature)(builder, cast)
+
+
+def _positive_power(builder: Any, x: Any, n: int) -> Any:
+    """The products of Numba's loop for integer powers, where compiling a loop would take longer."""
+    result = None
+    while n:
+        if n & 1:
+            result = x if result is None else builder.fmul(result, x)
+        n >>= 1
+        x = builder.fmul(x, x) if n else x
+    return result
+
+
+def integer(ty: types.Type, value: Any) -> int | None:
+    """The number that an integer is known to be while code is emitted."""
+    known = isinstance(ty, types.Integer) and isinstance(value, ir.Constant)
+    return value.constant if known and isinstance(value.constant, int) else None
 
 
 def zero(context: Any, ty: Lanes) -> ir.Constant:

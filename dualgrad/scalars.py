@@ -21,7 +21,7 @@ from numba.np.numpy_support import numpy_version
 from dualgrad import lanes, rules
 from dualgrad.calls import RECALLED, Call, lower_dual
 from dualgrad.layout import joined, split
-from dualgrad.types import DualType, is_complex
+from dualgrad.types import DualType, is_complex, primal
 
 # --------------------------------------------------------------------------- tangents, by kind
 
@@ -134,12 +134,29 @@ def _power(c: Call) -> Any:
 def _constant_power(c: Call) -> Any:
     if not isinstance(c.operand_types[1], types.Integer):
         return _float_power(c)
-    # A positive power has no singular derivative. The exponent is mostly a literal, so that LLVM
-    # sees which of the two products is wanted.
+    # A positive power has no singular derivative.
+    n = lanes.integer(c.operand_types[1], c.values[1])
+    if n is not None and n > 0:
+        return c.lanes(lanes.scale, c.tangents[0], _slope_of_positive(c, n))
     factor = c.apply(_integer_slope, c.result)
     plain = c.lanes(lanes.scale, c.tangents[0], factor)
     strong = c.lanes(lanes.strong_scale, c.tangents[0], factor)
     return c.lanes(lanes.select, c.apply(_is_positive, returns=types.boolean), plain, strong)
+
+
+def _slope_of_positive(c: Call, n: int) -> Any:
+    """The derivative for a literal exponent, for which no function need be compiled."""
+    ty, number = c.result_type, primal(c.result_type)
+    factor, type_of_factor = c.context.get_constant(number, n), number
+    if n > 1:
+        operands = c.factor(0), c.context.get_constant(types.intp, n - 1)
+        type_of_power, power = _emit(c, operator.pow, (ty, types.intp), operands)
+        type_of_factor, factor = _emit(c, operator.mul, (type_of_power, number), (power, factor))
+    return c.context.cast(c.builder, factor, type_of_factor, ty)
+
+
+def _emit(c: Call, fn: Any, arg_types: Any, args: Any) -> tuple[Any, Any]:
+    return lanes.call(c.context, c.builder, fn, arg_types, args)
 
 
 def _integer_slope(x: Any, n: Any, z: Any) -> Any:
