@@ -92,10 +92,11 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     except (ValueError, IndexError):  # axes that do not fit: the kernel says which
         return None
     if mapped:
-        return _with_chunk(transform, (n, SMALL)) if 1 < n <= AT_POINT else None
+        return _with_chunk(transform, (n,)) if 1 < n <= AT_POINT else None
     lanes = SMALL * ceil(n / SMALL)
     of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums if k < len(args))
-    return _with_chunk(transform, (lanes, SMALL)) if of_array and SMALL < lanes < LARGE else None
+    # alone: a second size for what is left in larger calls would take as long to compile
+    return _with_chunk(transform, (lanes,)) if of_array and SMALL < lanes < LARGE else None
 
 
 def _has_chunk(transform: Transform) -> bool:
