@@ -39,7 +39,7 @@ def parallel_kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
         *(f"a{k}" for k in range(len(arg_types) - len(plan.structure) - 1)),
         *plan.structure,
     ]
-    ranges = [f"all, grain = count, {n}", "first = min(all, grain)"]
+    ranges = [f"all, grain = count, {n}", "first = smallest(all, grain)"]
     result = "made[0], made[1]" if plan.with_value else "made"
     return parallel.driver(plan, n, arg_types, parameters, ranges, result)
 
@@ -128,7 +128,7 @@ class Compressed(Sweep):
             yield f"v = np.sum({y})"
             return
         self.names["V"] = self.plain(o.item)
-        yield f"values = np.empty({y}.size, V)"
+        yield f"values = empty({y}.size, V)"
         yield "for m in range(values.size):"
         yield f"    values[m] = {self.value_of(f'item_at(g{o.i}{self.tag}, m)')}"
         yield "v = np.sum(values)"

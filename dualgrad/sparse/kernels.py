@@ -78,7 +78,7 @@ class SetsSweep(Sweep):
         if it.is_array:
             yield f"d = as_array_of(a{it.k}, D{it.k}{self.tag})"
         else:
-            yield f"d = np.empty(1, D{it.k}{self.tag})"
+            yield f"d = empty(1, D{it.k}{self.tag})"
             yield f"d[0] = a{it.k}"
         yield f"w = {WORDS_OF.format('d', 'of_input')}"
         yield f"for i in range({it.size}):"
@@ -104,7 +104,7 @@ class SetsSweep(Sweep):
                 items = f"g{o.i}{self.tag}"
                 if not o.is_array:
                     items = f"e{o.i}"
-                    yield f"e{o.i} = np.empty(1, Y{o.i})"
+                    yield f"e{o.i} = empty(1, Y{o.i})"
                     yield f"e{o.i}[0] = y{o.i}{self.tag}"
                 yield f"w = {WORDS_OF.format(items, f'of_output{o.i}')}"
                 yield "for m in range(len(w)):"
@@ -147,7 +147,7 @@ class PairsSweep(SetsSweep):
         yield from self._run()
         yield "if h == 0:"
         yield f"    q = np.zeros((c, {self._size}, {self.words}), uint32)"
-        yield f"for j in range(min({ROWS}, c - h)):"
+        yield f"for j in range(smallest({ROWS}, c - h)):"
         yield from indented(self._read("q[h + j, t + m, k] |= w[m, {} + (1 + k) * {} + 1 + j]"))
 
     def _seed_rows(self) -> Iterator[str]:

@@ -120,13 +120,13 @@ class _Star(_Second):
         rows, columns = self.lanes
         k, o = self.input.k, self.output
         sweep = [f"copy_into({self.duals}, a{k})"]
-        sweep += [f"for i in range(row, min(row + {rows}, a{k}.size)):"]
+        sweep += [f"for i in range(row, smallest(row + {rows}, a{k}.size)):"]
         sweep += [f"    set_inner_seed({self.duals}, i, i - row, 1.0)"]
         sweep += [*self.seed_colours("set_seed", "column", columns), *self.run()]
         sweep += self._read() if o.active else ()
         self.names["G"] = o.item
         blocks = [*self.allocate("r", 0, "indices.shape", "that of the data", 1)]
-        blocks.append(f"{self.items} = np.empty(1, G)")
+        blocks.append(f"{self.items} = empty(1, G)")
         blocks += [f"for column in range(0, count, {columns}):"]
         blocks += [f"    for row in range(0, a{k}.size, {rows}):", *indented(indented(sweep))]
         if self.verifies:
@@ -139,7 +139,7 @@ class _Star(_Second):
         rows, columns = self.lanes
         yield f"{self.items}[0] = y{self.output.i}{self.tag}"
         at = f"second_at({self.items}, 0, 1 + c, 1 + i - row)"
-        yield f"for i in range(row, min(row + {rows}, a{self.input.k}.size)):"
+        yield f"for i in range(row, smallest(row + {rows}, a{self.input.k}.size)):"
         yield "    for e in range(item_at(starts, i), item_at(starts, i + 1)):"
         yield "        c = item_at(slots, e) - column"
         yield f"        if 0 <= c < {columns}:"

@@ -139,9 +139,9 @@ def kernel(plan: VmapPlan, arg_types: Any) -> Any:
         is_array = isinstance(ty, types.Array)
         names[f"R{number}"] = ty.dtype if is_array else ty
         shape = f"(count,) + y{place}.shape" if is_array else "(count,)"
-        empty.append(f"np.empty(0, R{number})")
+        empty.append(f"empty(0, R{number})")
         if out_type is None:
-            allocate.append(f"r{number} = np.empty({shape}, R{number})")
+            allocate.append(f"r{number} = empty({shape}, R{number})")
         else:
             allocate += [f"r{number} = out{place}", f"if r{number}.shape != {shape}:"]
             allocate.append(f"    raise ValueError({WRONG_SHAPE!r})")

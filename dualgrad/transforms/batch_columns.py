@@ -186,7 +186,7 @@ class _ColumnsOfPoints(Columns):
 
         def empty(result: Result) -> str:
             shape = "".join(f" + {mapped.shape(it.k)}" for it in result.inputs if it.is_array)
-            return f"np.empty((0,){shape}, R{result.name})"
+            return f"empty((0,){shape}, R{result.name})"
 
         return f"return {self._nested(empty)}"
 

@@ -129,7 +129,7 @@ class Columns(Sweep):
         """Set those lanes of an argument that are the columns of this sweep."""
         k = it.k
         yield f"c{k} = start - o{k}"
-        yield f"for i in range(max(c{k}, 0), min(c{k} + {self.n}, a{k}.size)):"
+        yield f"for i in range(largest(c{k}, 0), smallest(c{k} + {self.n}, a{k}.size)):"
         yield f"    set_seed(d{k}{self.tag}, {it.place}, i - c{k}, {value})"
 
     # ------------------------------------------------------------------------------ results
@@ -172,8 +172,8 @@ class Columns(Sweep):
         else:
             row = f"{before}m * a{k}.size + c" if o.is_array else f"{before}c"
             yield f"c = start - o{k}"
-            yield "first = max(0, -c)"
-            yield f"stop = min({n}, a{k}.size - c)"
+            yield "first = largest(0, -c)"
+            yield f"stop = smallest({n}, a{k}.size - c)"
             yield "if first < stop:"
             if r.contiguous:
                 body = [f"store_lanes(r{r.name}, {row} + first, {item}, first, stop)"]

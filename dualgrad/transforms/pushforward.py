@@ -119,7 +119,7 @@ class Pushforward(Sweep):
         if not o.is_array:
             yield f"r{i} = lane(y{i}_1, 0)" if o.active else f"r{i} = R{i}(0.0)"
             return
-        yield f"r{i} = np.{'empty' if o.active else 'zeros'}(y{i}_1.shape, R{i})"
+        yield f"r{i} = {'empty' if o.active else 'np.zeros'}(y{i}_1.shape, R{i})"
         if o.active:
             yield f"for m in range(r{i}.size):"
             yield f"    store_at(r{i}, m, lane(item_at(g{i}_1, m), 0))"

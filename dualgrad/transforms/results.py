@@ -57,7 +57,7 @@ class Result:
             yield f"r{name} = R{name}(0.0)"
             return
         if self.out is None:
-            yield f"r{name} = np.{'empty' if output.active else 'zeros'}({shape}, R{name})"
+            yield f"r{name} = {'empty' if output.active else 'np.zeros'}({shape}, R{name})"
         else:
             expected = " + ".join(
                 ["(points,)"] * self.points + ["y.shape", *("x.shape" for _ in self.inputs)]

@@ -67,7 +67,7 @@ class _Second(Sweep):
         k, count = it.k, self.lanes[0] if level == "row" else self.lanes[1]
         setter = "set_inner_seed" if level == "row" else "set_seed"
         yield f"c = {level} - o{k}"
-        yield f"for i in range(max(c, 0), min(c + {count}, a{k}.size)):"
+        yield f"for i in range(largest(c, 0), smallest(c + {count}, a{k}.size)):"
         yield f"    {setter}(d{k}{self.tag}, {it.place}, i - c, {value})"
 
     def refresh(self, it: Input) -> Iterator[str]:
@@ -80,7 +80,7 @@ class _Second(Sweep):
         for o in self.outputs:
             if o.active and not o.is_array:
                 self.names[f"G{o.i}"] = o.item
-                yield f"g{o.i}{self.tag} = np.empty(1, G{o.i})"
+                yield f"g{o.i}{self.tag} = empty(1, G{o.i})"
 
     def in_memory(self) -> Iterator[str]:
         """Name the items of every output as an array, in which each tangent has an address."""
@@ -167,7 +167,7 @@ class _Hessian(_Second):
         for a in self.inputs:
             size, k = self.size_of(a), a.k
             loop = [
-                f"for i in range(max(row, o{k}), min(row + {self.rows}, o{k} + {size})):",
+                f"for i in range(largest(row, o{k}), smallest(row + {self.rows}, o{k} + {size})):",
                 f"    d = second_at(g{o.i}{self.tag}, m, 0, 1 + i - row)",
                 f"    {self._gradient(o, a).store(f'm * {size} + i - o{k}', 'd')}",
             ]
@@ -183,11 +183,11 @@ class _Hessian(_Second):
                 block = f"m * {size_a} * {size_b}"
                 below = self._second(o, a, b).store(f"{block} + {i} * {size_b} + {j}", "d")
                 above = self._second(o, b, a).store(f"{block} + {j} * {size_a} + {i}", "d")
-                last_row = f"min(row + {rows}, o{a.k} + {size_a})"
-                last_column = f"min(column + {columns}, o{b.k} + {size_b})"
+                last_row = f"smallest(row + {rows}, o{a.k} + {size_a})"
+                last_column = f"smallest(column + {columns}, o{b.k} + {size_b})"
                 loop = [
-                    f"for j in range(max(column, o{b.k}), {last_column}):",
-                    f"    for i in range(max(row, o{a.k}, j), {last_row}):",
+                    f"for j in range(largest(column, o{b.k}), {last_column}):",
+                    f"    for i in range(largest(row, o{a.k}, j), {last_row}):",
                     f"        d = second_at(g{o.i}{self.tag}, m, 1 + j - column, 1 + i - row)",
                     f"        {below}",
                     f"        {above}",
@@ -229,9 +229,9 @@ class _Hvp(_Second):
         [o] = self.outputs
         sweep = [*self._seed("1.0"), *self.run(), *self.in_memory()]
         for a in self.differentiated if o.active else ():
-            last = f"min(row + {self.rows}, o{a.k} + {self.size_of(a)})"
+            last = f"smallest(row + {self.rows}, o{a.k} + {self.size_of(a)})"
             sweep += [
-                f"for i in range(max(row, o{a.k}), {last}):",
+                f"for i in range(largest(row, o{a.k}), {last}):",
                 f"    d = second_at(g{o.i}{self.tag}, 0, 1, 1 + i - row)",
                 f"    {self._product(a).store(f'i - o{a.k}', 'd')}",
             ]

@@ -23,7 +23,7 @@ from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import lanes_io, plans
 from dualgrad.transforms.checks import check_outputs, differentiable
-from dualgrad.transforms.runtime import place, private
+from dualgrad.transforms.runtime import empty, largest, place, private, smallest
 from dualgrad.types import DualType, RecallType, complex_of, depth, is_complex, over, primal
 
 
@@ -80,10 +80,11 @@ class Output:
 
 
 #: What every kernel may call.
-NAMES: dict[str, Any] = {"np": np} | {
+NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
-        as_array_of, copy_into, place, private, promote, room_for, value_of, lanes_io.borrowed,
+        as_array_of, copy_into, empty, place, private, promote, room_for, value_of,
+        lanes_io.borrowed,
         lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
         lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
         lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
@@ -239,7 +240,7 @@ class Sweep:
         if self.plan.out_argnum is not None:
             yield f"b{self.tag} = promote(a{self.plan.out_argnum}, dual{self.tag})"
         if self.count is not None:
-            yield f"s{self.tag} = np.empty({self.count}, I{self.tag})"
+            yield f"s{self.tag} = empty({self.count}, I{self.tag})"
 
     def run(self, gather: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""
@@ -273,7 +274,7 @@ class Sweep:
             yield f"v{i} = {self.value_of(f'y{i}{tag}')}"
         else:
             self.names[f"V{i}"] = self.plain(o.item)
-            yield f"v{i} = np.empty(y{i}{tag}.shape, V{i})"
+            yield f"v{i} = empty(y{i}{tag}.shape, V{i})"
             yield f"for m in range(v{i}.size):"
             item = self.value_of(f"item_at(g{i}{tag}, m)")
             yield f"    store_at(v{i}, m, {item})"

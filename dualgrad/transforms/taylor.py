@@ -71,7 +71,7 @@ class Taylor(Sweep):
         shape = f"{rows} + y{i}{self.tag}.shape" if o.is_array else rows
         given = part_of_out(self.out, [(i, self.one_output)])
         if given is None:
-            yield f"r{i} = np.{'empty' if o.active else 'zeros'}({shape}, R{i})"
+            yield f"r{i} = {'empty' if o.active else 'np.zeros'}({shape}, R{i})"
         else:
             expected = "(order + 1,) + y.shape"
             check_out(given[1], dtype, 1 + (o.type.ndim if o.is_array else 0), expected)
