@@ -9,6 +9,7 @@ from typing import Any
 from dualgrad.transforms import chunks
 from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.results import Result, part_of_out
+from dualgrad.transforms.streams import is_streamed
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 
 
@@ -40,7 +41,7 @@ def source(phases: list[Columns]) -> str:
     if first.plan.part:
         parameters += ["start", "total"]
     else:
-        body += ["start = 0", "total = columns"]
+        body += [f"start = {first.start()}", "total = columns"]
     body += ["begin = start", *first.record(f"total - start > {first.n}"), *sweeps(phases)]
     body += [*first.record("False"), f"return {first.result()}"]
     return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
@@ -75,6 +76,14 @@ class Columns(Sweep):
         self.out = out
         super().__init__(plan, arg_types, plan.argnums, (n,))
         self.n = n
+
+    def start(self) -> str:
+        """The first column; less than zero if so the next sweep begins at a line of the cache."""
+        o, it = self.outputs[0], self.inputs[0]
+        alone = self.one_output and self.plan.one_argument
+        if not alone or self._result(o, it).out is None or not self._is_streamed(o, it):
+            return "0"  # what is allocated here begins at a line
+        return f"-columns_before(out, a{it.k}.size)"
 
     def sweep(self) -> Iterator[str]:
         cells = [(o, it) for o in self.outputs for it in self.inputs]
@@ -174,13 +183,29 @@ class Columns(Sweep):
             yield f"c = start - o{k}"
             yield "first = largest(0, -c)"
             yield f"stop = smallest({n}, a{k}.size - c)"
-            yield "if first < stop:"
+            yield from self._stream(o, it, item, row)
+            yield f"{'elif' if self._is_streamed(o, it) else 'if'} first < stop:"
             if r.contiguous:
                 body = [f"store_lanes(r{r.name}, {row} + first, {item}, first, stop)"]
             else:
                 store = r.store(f"{row} + q", f"lane({item}, q)")
                 body = ["for q in range(first, stop):", f"    {store}"]
         yield from indented([*loop, *(indented(body) if loop else body)])
+
+    def _is_streamed(self, o: Output, it: Input) -> bool:
+        """Whether columns of an output by an input may be written past the caches."""
+        r, dual = self._result(o, it), o.item
+        whole = o.is_array and it.is_array and r.contiguous and not r.points
+        return whole and is_streamed(self.derivative_type(o, it.dual), dual)
+
+    def _stream(self, o: Output, it: Input, item: str, row: str) -> Iterator[str]:
+        """Write all lanes of one output past the caches, if the result is so long."""
+        if self._is_streamed(o, it):
+            r, k, tag = self._result(o, it), it.k, self.tag
+            yield f"if stop - first == {self.n} and streams(r{r.name}, a{k}.size, c):"
+            yield f"    for m in range(y{o.i}{tag}.size):"
+            yield f"        stream_lanes(r{r.name}, {row}, {item})"
+            yield "    end_stream()"
 
     def result(self) -> str:
         """The nested result."""

@@ -9,31 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic, overload, register_jitable
-from numba.np import arrayobj
 
 from dualgrad.compile.activity import is_buffer
 from dualgrad.compile.promote import as_array_of
-
-
-@intrinsic
-def empty(typingctx: Any, shape: Any, dtype: Any) -> Any:
-    """`np.empty` in C order, of a size or a tuple of sizes."""
-    sizes = list(shape) if isinstance(shape, types.BaseTuple) else [shape]
-    result = types.Array(dtype.instance_type, len(sizes), "C")
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        alone = not isinstance(shape, types.BaseTuple)
-        given = [args[0]] if alone else cgutils.unpack_tuple(builder, args[0], len(sizes))
-        cast = [
-            context.cast(builder, size, ty, types.intp)
-            for size, ty in zip(given, sizes, strict=True)
-        ]
-        array = arrayobj._empty_nd_impl(context, builder, result, cast)
-        return impl_ret_new_ref(context, builder, result, array._getvalue())
-
-    return result(shape, dtype), codegen
 
 
 def _extreme(comparison: str) -> Any:
