@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 from numba.typed import Dict, List
 
+from dualgrad.pages import ask_for_huge_pages
 from dualgrad.types import DualType, can_carry, depth, over
 
 
@@ -152,7 +153,9 @@ def _in_memory(context: Any, builder: Any, ty: Any, shape: Any) -> tuple[Any, An
     that of a contiguous one return a view.
     """
     in_memory = ty.copy(layout="C") if ty.layout == "A" else ty
-    return in_memory, arrayobj._empty_nd_impl(context, builder, in_memory, shape)
+    array = arrayobj._empty_nd_impl(context, builder, in_memory, shape)
+    ask_for_huge_pages(builder, array.data, builder.mul(array.nitems, array.itemsize))
+    return in_memory, array
 
 
 def _copy_items(

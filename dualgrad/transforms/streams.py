@@ -8,7 +8,6 @@ must begin where a line does, so that columns before the first such place are a 
 from __future__ import annotations
 
 import platform
-import sys
 from typing import Any
 
 from llvmlite import ir
@@ -18,15 +17,13 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from dualgrad.layout import in_vectors
+from dualgrad.pages import ask_for_huge_pages
 from dualgrad.types import DualType
 
 #: Bytes of a line of the cache.
 LINE = 64
 #: Bytes from which a result is written past the caches, of which cores have some tens of megabytes.
 STREAMED = 16 * 2**20
-#: Bytes from which pages of two megabytes are asked for, as NumPy does: single ones take longer.
-HUGE = 4 * 2**20
-ADVICE = 14  # MADV_HUGEPAGE of Linux
 
 
 @intrinsic
@@ -49,8 +46,7 @@ def empty(typingctx: Any, shape: Any, dtype: Any) -> Any:
         line = count.type(LINE)
         begin = builder.ptrtoint(room.data, count.type)
         rest = builder.urem(builder.neg(begin), line)
-        if sys.platform == "linux":
-            _advise(builder, begin, builder.mul(count, count.type(size)))
+        ask_for_huge_pages(builder, room.data, builder.mul(count, count.type(size)))
         array = context.make_array(result)(context, builder)
         data = builder.inttoptr(builder.add(begin, rest), room.data.type)
         arrayobj.populate_array(
@@ -76,17 +72,6 @@ def _strides(builder: Any, itemsize: Any, sizes: list[Any]) -> tuple[list[Any], 
         too_many = builder.or_(too_many, builder.extract_value(product, 1))
     huge = itemsize.type(2 ** (itemsize.type.width - 2))
     return strides[::-1], builder.select(too_many, huge, count)
-
-
-def _advise(builder: Any, begin: Any, size: Any) -> None:
-    """Ask for huge pages for a long array."""
-    intp, page = begin.type, 4096
-    with builder.if_then(builder.icmp_signed(">=", size, intp(HUGE)), likely=False):
-        first = builder.and_(builder.add(begin, intp(page - 1)), intp(-page))
-        length = builder.and_(builder.sub(builder.add(begin, size), first), intp(-page))
-        kind = ir.FunctionType(ir.IntType(32), [intp, intp, ir.IntType(32)])
-        advise = cgutils.get_or_insert_function(builder.module, kind, "madvise")
-        builder.call(advise, [first, length, ir.IntType(32)(ADVICE)])
 
 
 def is_streamed(item: Any, d: Any) -> bool:

@@ -14,7 +14,7 @@ from dualgrad.compile.activity import Summary
 from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
-from dualgrad.transforms.heap import keep_freed_memory
+from dualgrad.pages import keep_freed_memory
 from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
