@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, types
 
 #: Bytes; the GNU C library learns from nothing larger than 32 MiB.
 LARGEST = 31 * 2**20
@@ -35,8 +35,38 @@ def keep_freed_memory() -> None:
     np.empty(LARGEST, np.uint8)
 
 
-def ask_for_huge_pages(builder: Any, data: Any, size: Any) -> None:
-    """Emit the advice to the system to give a long array, not yet written to, in huge pages.
+def new_array(context: Any, builder: Any, ty: types.Array, shape: Any, align: int = 0) -> Any:
+    """Emit the allocation of an array in C or Fortran order, not filled.
+
+    Numba's own calls functions that would have to be compiled, and found again in other processes.
+    """
+    from numba.np import arrayobj  # a tenth of a second, which loading code from disk need not take
+
+    intp = context.get_value_type(types.intp)
+    itemsize = intp(context.get_abi_sizeof(context.get_data_type(ty.dtype)))
+    align = max(align, context.get_preferred_array_alignment(ty.dtype))
+    in_memory = range(ty.ndim) if ty.layout == "F" else range(ty.ndim)[::-1]
+    size, strides, too_long = itemsize, [itemsize] * ty.ndim, ir.IntType(1)(0)
+    for axis in in_memory:
+        strides[axis] = size
+        product = builder.smul_with_overflow(size, shape[axis])
+        size = builder.extract_value(product, 0)
+        too_long = builder.or_(too_long, builder.extract_value(product, 1))
+    with builder.if_then(too_long, likely=False):
+        context.call_conv.return_user_exc(builder, ValueError, ("array is too big",))
+    memory = context.nrt.meminfo_alloc_aligned(builder, size, align)
+    data = context.nrt.meminfo_data(builder, memory)
+    _ask_for_huge_pages(builder, data, size)
+    array = context.make_array(ty)(context, builder)
+    data = builder.bitcast(data, context.get_data_type(ty.dtype).as_pointer())
+    arrayobj.populate_array(
+        array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=memory
+    )
+    return array
+
+
+def _ask_for_huge_pages(builder: Any, data: Any, size: Any) -> None:
+    """Emit the advice to the system to give a long array in huge pages.
 
     There are 512 times fewer of them to fault on. `size` is in bytes.
     """

@@ -86,8 +86,10 @@ def _parts(thing: Any) -> tuple[str, Any]:
     """The kind of an object, and what it consists of."""
     if hasattr(thing, "fingerprint_parts"):  # of our own objects
         return type(thing).__name__, thing.fingerprint_parts()
+    # not `isinstance`, which for Numba's types asks each of their hundreds of subclasses
+    bases = type(thing).__mro__
     for classes, kind, parts in _KINDS:
-        if isinstance(thing, classes):
+        if any(it in bases for it in classes):
             return kind, parts(thing)
     if is_dataclass(thing) and not isinstance(thing, type):
         return type(thing).__name__, [getattr(thing, field.name) for field in fields(thing)]
@@ -194,22 +196,22 @@ def _class(cls: type) -> list[Any]:
     return [cls.__module__, cls.__qualname__, getattr(cls, "_fields", ())]
 
 
-_KINDS: list[tuple[Any, str, Any]] = [
+_KINDS: list[tuple[tuple[type, ...], str, Any]] = [
     ((tuple, list), "sequence", lambda it: [type(it).__name__, getattr(it, "_fields", ()), *it]),
-    (dict, "mapping", lambda it: [x for pair in it.items() for x in pair]),
+    ((dict,), "mapping", lambda it: [x for pair in it.items() for x in pair]),
     ((set, frozenset), "set", lambda it: sorted(map(repr, it))),
-    (np.ndarray, "array", _array),
-    (np.ufunc, "ufunc", lambda it: [it.__name__, it.types]),
-    (enum.Enum, "enum", lambda it: [type(it), it.name]),
-    (Dispatcher, "dispatcher", _dispatcher),
-    (DUFunc, "dufunc", _vectorized),
-    (GUFunc, "gufunc", _generalized),
-    (pytypes.FunctionType, "function", _function),
-    (pytypes.CodeType, "code", _code),
-    (pytypes.ModuleType, "module", _module),
-    (pytypes.BuiltinFunctionType, "builtin", lambda it: [it.__module__, it.__qualname__]),
-    (types.Type, "type", lambda it: _type(it)),
-    (type, "class", _class),
+    ((np.ndarray,), "array", _array),
+    ((np.ufunc,), "ufunc", lambda it: [it.__name__, it.types]),
+    ((enum.Enum,), "enum", lambda it: [type(it), it.name]),
+    ((Dispatcher,), "dispatcher", _dispatcher),
+    ((DUFunc,), "dufunc", _vectorized),
+    ((GUFunc,), "gufunc", _generalized),
+    ((pytypes.FunctionType,), "function", _function),
+    ((pytypes.CodeType,), "code", _code),
+    ((pytypes.ModuleType,), "module", _module),
+    ((pytypes.BuiltinFunctionType,), "builtin", lambda it: [it.__module__, it.__qualname__]),
+    ((types.Type,), "type", lambda it: _type(it)),
+    ((type,), "class", _class),
 ]
 
 #: Types whose name says all about them. Others (of a function, of a class) name an address.

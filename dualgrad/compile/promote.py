@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 from numba.typed import Dict, List
 
-from dualgrad.pages import ask_for_huge_pages
+from dualgrad.pages import new_array
 from dualgrad.types import DualType, can_carry, depth, over
 
 
@@ -153,9 +153,7 @@ def _in_memory(context: Any, builder: Any, ty: Any, shape: Any) -> tuple[Any, An
     that of a contiguous one return a view.
     """
     in_memory = ty.copy(layout="C") if ty.layout == "A" else ty
-    array = arrayobj._empty_nd_impl(context, builder, in_memory, shape)
-    ask_for_huge_pages(builder, array.data, builder.mul(array.nitems, array.itemsize))
-    return in_memory, array
+    return in_memory, new_array(context, builder, in_memory, shape)
 
 
 def _copy_items(

@@ -14,10 +14,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 from dualgrad.layout import in_vectors
-from dualgrad.pages import ask_for_huge_pages
+from dualgrad.pages import new_array
 from dualgrad.types import DualType
 
 #: Bytes of a line of the cache.
@@ -30,48 +29,19 @@ STREAMED = 16 * 2**20
 def empty(typingctx: Any, shape: Any, dtype: Any) -> Any:
     """`np.empty` in C order, of a size or a tuple of sizes, from the start of a line on."""
     sizes = list(shape) if isinstance(shape, types.BaseTuple) else [shape]
-    item, intp = dtype.instance_type, types.intp
-    result, in_row = types.Array(item, len(sizes), "C"), types.Array(item, 1, "C")
+    result = types.Array(dtype.instance_type, len(sizes), "C")
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         alone = not isinstance(shape, types.BaseTuple)
         given = [args[0]] if alone else cgutils.unpack_tuple(builder, args[0], len(sizes))
-        given = [context.cast(builder, *it, intp) for it in zip(given, sizes, strict=True)]
-        size = context.get_abi_sizeof(context.get_data_type(item))
-        strides, count = _strides(builder, context.get_constant(intp, size), given)
-        more = LINE // size
-        room = arrayobj._empty_nd_impl(
-            context, builder, in_row, [builder.add(count, count.type(more))]
-        )
-        line = count.type(LINE)
-        begin = builder.ptrtoint(room.data, count.type)
-        rest = builder.urem(builder.neg(begin), line)
-        ask_for_huge_pages(builder, room.data, builder.mul(count, count.type(size)))
-        array = context.make_array(result)(context, builder)
-        data = builder.inttoptr(builder.add(begin, rest), room.data.type)
-        arrayobj.populate_array(
-            array,
-            data=data,
-            shape=given,
-            strides=strides,
-            itemsize=count.type(size),
-            meminfo=room.meminfo,
-        )
+        cast = [
+            context.cast(builder, size, ty, types.intp)
+            for size, ty in zip(given, sizes, strict=True)
+        ]
+        array = new_array(context, builder, result, cast, LINE)
         return impl_ret_new_ref(context, builder, result, array._getvalue())
 
     return result(shape, dtype), codegen
-
-
-def _strides(builder: Any, itemsize: Any, sizes: list[Any]) -> tuple[list[Any], Any]:
-    """The strides of an array in C order, and how many items it has: a huge number if too many."""
-    count, strides, too_many = itemsize.type(1), [], ir.IntType(1)(0)
-    for size in reversed(sizes):
-        strides.append(builder.mul(itemsize, count))
-        product = builder.smul_with_overflow(count, size)
-        count = builder.extract_value(product, 0)
-        too_many = builder.or_(too_many, builder.extract_value(product, 1))
-    huge = itemsize.type(2 ** (itemsize.type.width - 2))
-    return strides[::-1], builder.select(too_many, huge, count)
 
 
 def is_streamed(item: Any, d: Any) -> bool:
