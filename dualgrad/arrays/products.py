@@ -24,6 +24,7 @@ from numba.np.linalg import check_blas_return, get_blas_kind
 
 from dualgrad.arrays import blocks
 from dualgrad.calls import join
+from dualgrad.pages import new_array
 from dualgrad.types import DualType, PatternType, SeriesType, depth, primal
 
 #: From this many multiplications of a number by a dual on, one matrix product is left to BLAS.
@@ -52,7 +53,7 @@ def value_part(typingctx: Any, array: Any, dual: Any) -> Any:
             return impl_ret_borrowed(context, builder, result, args[0])
         source = context.make_array(array)(context, builder, args[0])
         shape = cgutils.unpack_tuple(builder, source.shape, array.ndim)
-        copy = arrayobj._empty_nd_impl(context, builder, result, shape)
+        copy = new_array(context, builder, result, shape)
         with cgutils.loop_nest(builder, shape, intp=context.get_value_type(types.intp)) as index:
             pointer, target = (
                 cgutils.get_item_pointer2(

@@ -14,6 +14,7 @@ from numba.np import arrayobj
 from dualgrad.arrays.views import strided_part
 from dualgrad.calls import pack
 from dualgrad.conversions import is_nonzero
+from dualgrad.pages import new_array
 from dualgrad.transforms.lanes_io import spilled
 
 # Lanes of a number that a loop goes over lie in memory of the kernel's own, on its stack: only
@@ -98,7 +99,7 @@ def zeros_for(typingctx: Any, array: Any, ty: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         source = context.make_array(array)(context, builder, args[0])
         shape = cgutils.unpack_tuple(builder, source.shape, array.ndim)
-        new = arrayobj._empty_nd_impl(context, builder, result, shape)
+        new = new_array(context, builder, result, shape)
         cgutils.memset(builder, new.data, builder.mul(new.itemsize, new.nitems), 0)
         return impl_ret_new_ref(context, builder, result, new._getvalue())
 

@@ -14,6 +14,7 @@ from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.calls import join
+from dualgrad.pages import new_array
 from dualgrad.types import DualType, PatternType, SeriesType, depth, is_complex, primal, real_of
 
 
@@ -87,7 +88,7 @@ def array_like(typingctx: Any, values: Any, item: Any) -> Any:
         shape = cgutils.unpack_tuple(
             builder, context.make_array(values)(context, builder, args[0]).shape
         )
-        return arrayobj._empty_nd_impl(context, builder, result, shape)._getvalue()
+        return new_array(context, builder, result, shape)._getvalue()
 
     return result(values, item), codegen
 
