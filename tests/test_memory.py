@@ -201,3 +201,17 @@ def test_freed_memory_stays_with_the_process() -> None:
         [sys.executable, "-c", FAULTS], env=environ, capture_output=True, text=True, check=True
     )
     assert int(out.stdout) < 200  # one call takes some 700 pages
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collection_of_garbage_goes_on(enabled: bool) -> None:
+    """As it was before: it stops while code is compiled."""
+    (gc.enable if enabled else gc.disable)()
+    try:
+        dg.derivative(lambda x: 2.0 * x)(1.0)
+        assert gc.isenabled() == enabled
+        with pytest.raises(dg.NotDifferentiable):
+            dg.derivative(lambda x: {x})(1.0)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
