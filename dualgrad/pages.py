@@ -6,6 +6,7 @@ Arrays of duals are many times as long as those of the function that is differen
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -32,7 +33,8 @@ def keep_freed_memory() -> None:
     MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_ keep them fixed. Other libraries are left as
     they are.
     """
-    np.empty(LARGEST, np.uint8)
+    with suppress(MemoryError):
+        np.empty(LARGEST, np.uint8)
 
 
 def new_array(context: Any, builder: Any, ty: types.Array, shape: Any, align: int = 0) -> Any:

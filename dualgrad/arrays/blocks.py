@@ -7,7 +7,7 @@ does over all. What is left out are products with a zero, even if the other fact
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,15 +72,18 @@ def _define(function: Any) -> None:
         builder.ret(ir.IntType(1)(0))
 
     block = ir.VectorType(number, WIDTH)
-    made = cgutils.alloca_once_value(builder, intp(0))
-    with _blocks(builder, duals, lanes) as (dual, lane):
+    most = builder.udiv(builder.mul(builder.mul(duals, lanes), k), intp(SHARE * WIDTH))
+    # in the order of memory, to know dense tangents soon; ranges are taken along columns
+    with (
+        _at_most(builder, most) as count,
+        cgutils.for_range(builder, k) as row,
+        _blocks(builder, duals, lanes) as (dual, lane),
+    ):
+        _, tangents = _block_at(builder, x, row.index, dual, lane, block)
+        count(builder.zext(_some(builder, tangents), intp))
+    with _at_most(builder, most) as count, _blocks(builder, duals, lanes) as (dual, lane):
         first, last = _range(builder, x, k, dual, lane, block)
-        rows = builder.mul(builder.sub(last, first), intp(WIDTH))
-        builder.store(builder.add(builder.load(made), rows), made)
-    all_of_them = builder.mul(builder.mul(duals, lanes), k)
-    share = builder.mul(builder.load(made), intp(SHARE))
-    with builder.if_then(builder.icmp_signed(">", share, all_of_them)):
-        builder.ret(ir.IntType(1)(0))
+        count(builder.sub(last, first))
 
     end = builder.sub(m, intp(1))
     with _blocks(builder, duals, lanes) as (dual, lane):
@@ -97,6 +100,21 @@ def _define(function: Any) -> None:
                 old = builder.select(none, ir.Constant(block, None), old)
                 builder.store(builder.fadd(old, total), place, align=_align(number))
     builder.ret(ir.IntType(1)(1))
+
+
+@contextmanager
+def _at_most(builder: Any, most: Any) -> Iterator[Callable[[Any], None]]:
+    """Return from the function as soon as what is counted is more."""
+    total = cgutils.alloca_once(builder, most.type)
+    builder.store(most.type(0), total)
+
+    def count(number: Any) -> None:
+        now = builder.add(builder.load(total), number)
+        builder.store(now, total)
+        with builder.if_then(builder.icmp_signed(">", now, most), likely=False):
+            builder.ret(ir.IntType(1)(0))
+
+    yield count
 
 
 @contextmanager
@@ -124,6 +142,13 @@ def _align(number: Any) -> int:
     return 4 if isinstance(number, ir.FloatType) else 8
 
 
+def _some(builder: Any, tangents: Any) -> Any:
+    """Whether one of a block is not zero."""
+    each = builder.fcmp_unordered("!=", tangents, ir.Constant(tangents.type, None))
+    bits = ir.IntType(tangents.type.count)
+    return builder.icmp_unsigned("!=", builder.bitcast(each, bits), bits(0))
+
+
 def _range(builder: Any, x: Rows, k: Any, dual: Any, lane: Any, ty: Any) -> tuple[Any, Any]:
     """The rows of a block from the first that is not zero to the last."""
     intp = k.type
@@ -132,9 +157,7 @@ def _range(builder: Any, x: Rows, k: Any, dual: Any, lane: Any, ty: Any) -> tupl
     builder.store(intp(0), last)
     with cgutils.for_range(builder, k) as loop:
         _, tangents = _block_at(builder, x, loop.index, dual, lane, ty)
-        some = builder.fcmp_unordered("!=", tangents, ir.Constant(ty, None))
-        bits = ir.IntType(ty.count)
-        some = builder.icmp_unsigned("!=", builder.bitcast(some, bits), bits(0))
+        some = _some(builder, tangents)
         after = builder.add(loop.index, intp(1))
         builder.store(builder.select(some, after, builder.load(last)), last)
         is_first = builder.and_(some, builder.icmp_signed("<", loop.index, builder.load(first)))
