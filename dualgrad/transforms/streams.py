@@ -2,7 +2,7 @@
 
 An ordinary store reads the line of the cache that it writes to first, which for a Jacobian of many
 megabytes takes longer than all else. Stores past the cache write whole lines: pieces of a row
-must begin where a line does, so that columns before the first such place are a sweep of their own.
+must begin where a line does, so the first lanes of the first sweep may be no columns at all.
 """
 
 from __future__ import annotations
