@@ -339,6 +339,15 @@ def test_seeds_of_a_matrix(function: Any) -> None:
     np.testing.assert_array_equal(got, np.einsum("ih,jk->ijhk", *by_both))
 
 
+def test_seeds_in_both_factors() -> None:
+    """One product is added to the other; 94 rows are no whole number of those taken at once."""
+    random = np.random.default_rng(3)
+    x, w = random.normal(size=(2, 90)), random.normal(size=(90, 94))
+    by_x, by_w = dg.jacobian(right_product, argnums=(0, 1))(x, w)
+    np.testing.assert_array_equal(by_x, np.einsum("il,hj->ijlh", np.eye(2), w))
+    np.testing.assert_array_equal(by_w, np.einsum("ih,jk->ijhk", x, np.eye(94)))
+
+
 def test_seeds_of_second_derivatives() -> None:
     w = np.random.default_rng(2).normal(size=(80, 30))
     got = dg.hessian(square_of_product)(np.ones(30), w)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from numba import njit
@@ -140,6 +141,21 @@ def test_unary() -> None:
         assert bits(value) == bits(same), e
         exact = eval(UNARY[e], {"x": x, "math": math})
         assert slope == pytest.approx(exact, rel=1e-13, abs=1e-14), e
+
+
+@pytest.mark.parametrize("kind", [float, np.float32])
+def test_literal_powers(kind: Any) -> None:
+    """Emitted as products up to the exponent from which Numba calls `pow`."""
+    exponents = (1, 2, 3, 31, 0xFFFF, 0x10000, 0x10001)
+    f, x = together([f"x ** {n}" for n in exponents]), kind(1.0001)
+    values, slopes = dg.value_and_derivative(f)(x)
+    curves = dg.derivative(dg.derivative(f))(x)
+    for n, value, slope, curve, same in zip(exponents, values, slopes, curves, f(x), strict=True):
+        assert bits(value) == bits(same), n
+        power = mpmath.mpf(float(x)) ** (n - 1)
+        accuracy = 5 * n * float(np.finfo(kind).eps)
+        assert slope == pytest.approx(float(n * power), rel=accuracy), n
+        assert curve == pytest.approx(float(n * (n - 1) * power / float(x)), rel=accuracy), n
 
 
 def test_in_place_and_loops() -> None:

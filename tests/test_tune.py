@@ -133,3 +133,12 @@ def test_first_call_fits_its_inputs():
     assert tuning.fitted(gradient, [X, 2.0, None]).chunk == (16,)
     assert tuning.fitted(gradient, [X[:8], 2.0, None]) is None
     assert tuning.fitted(dg.grad(scaled, chunk=4), [X, 2.0, None]) is None
+
+
+def test_first_call_of_vmap_fits_its_inputs():
+    """A sweep has a lane for each input of the first call; other sizes take more or fewer."""
+    mapped = dg.vmap(dg.grad(lambda x: np.sum(x**3), cache=False), cache=False)
+    for n in (3, 7, 1, 3, 6, 17):
+        x = np.linspace(0.5, 1.0, 4 * n).reshape(4, n)
+        np.testing.assert_allclose(mapped(x), 3.0 * x**2, rtol=1e-14)
+    assert tuning.fitted(mapped, [np.ones((4, 3))]).plan.function.chunk == (3,)
