@@ -120,6 +120,7 @@ def dense_jacobians(n: int) -> Workload:
         },
         {
             OURS: into_out(jacobian, 0.0, y, shape=reference.shape),
+            "dualgrad, without out=": partial(jacobian, 0.0, y),
             **peers(Problem("jacobian", of_state, y, versions=versions), left_out),
         },
         reference,

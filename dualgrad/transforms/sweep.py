@@ -83,8 +83,7 @@ class Output:
 NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
-        as_array_of, copy_into, place, private, promote, room_for, value_of,
-        lanes_io.borrowed,
+        as_array_of, copy_into, place, private, promote, room_for, value_of, lanes_io.borrowed,
         lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
         lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
         lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
