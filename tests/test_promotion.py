@@ -461,3 +461,21 @@ def test_every_way_to_make_a_buffer(f: Any) -> None:
     expected = np.diag(np.full(3, X[0]))
     expected[:, 0] += X
     np.testing.assert_allclose(jacobian, expected, rtol=1e-15)
+
+
+def test_comprehension_or_argument_beside_duals() -> None:
+    """An array of plain items that may hold duals is made of duals, as what it stands for is."""
+
+    @njit
+    def first(b, out):
+        both = (b, out)
+        return both[1][0] * both[0][1]
+
+    @njit
+    def f(x, w):
+        return x * first(np.array([1.5 for _ in range(3)]) if w[0] > 4.0 else w, x)
+
+    x = np.array([3.0, 1.0, 2.0])
+    for w, factor in (([5.0, 0.5, 1.0], 1.5), ([1.0, 0.5, 1.0], 0.5)):
+        expected = factor * (x[0] * np.eye(3) + np.outer(x, [1.0, 0.0, 0.0]))
+        np.testing.assert_array_equal(dg.jacobian(f)(x, np.array(w)), expected)

@@ -148,8 +148,18 @@ class Rewriter:
     def _store(self, statement: Any, new: _Builder) -> None:
         """What goes into a container of duals must be one: its first item decides its type."""
         container = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
-        if self._is_container(container):
+        if self._is_container(container) or self._is_comprehension(container):
             statement.value = new.promoted(statement.value, self.dual)
+
+    def _is_comprehension(self, var: Any) -> bool:
+        """Whether a variable is an array of derivatives that Numba makes of a comprehension.
+
+        Its items decide its type, too, so that a copy into duals would come too early.
+        """
+        made = ir_utils.guard(ir_utils.get_definition, self.code.func_ir, var)
+        of_items = isinstance(made, ir.Expr) and made.op == "call"
+        of_items = of_items and callee_name(self.code, made) == "empty_inferred"
+        return bool(of_items) and self.activity.is_active(var.name)
 
     def _makes_it_empty(self, expr: Any, kind: Any) -> bool:
         """Whether a call makes an empty container: `List()`, or a method given types."""
