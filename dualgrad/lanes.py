@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from dualgrad import sets
+from dualgrad.deferred import is_deferred, zero_if_known
 from dualgrad.layout import (
     by_vector,
     everywhere,
@@ -39,6 +40,8 @@ from dualgrad.types import (
 
 #: From here on Numba calls `pow` for a power.
 LARGEST_LITERAL = 0x10000
+#: Up to so many lanes it pays to look for zeros among them.
+FEW = 16
 
 _INSTRUCTION = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
 
@@ -135,7 +138,9 @@ def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> 
         parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
         return joined(builder, ty, *parts)
     if ty.in_vector:
-        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=("contract",))
+        # with zeros that are known no sum need be made, if the sign of a zero does not matter
+        flags = ("contract", "nsz") if _knows_zeros(context, ty) else ("contract",)
+        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=flags)
         return by_vector(builder, ty, instruction, u, v)
     base = (ty.base, ty.base)
     return _lane_by_lane(
@@ -187,7 +192,10 @@ def scale(
         return _turn(context, builder, ty, u, factor)
     if ty.in_vector:
         factor = splat(context, builder, ty, factor)
-        return _combine(context, builder, ty, operator.mul, u, factor)
+        scaled = _combine(context, builder, ty, operator.mul, u, factor)
+        if not _knows_zeros(context, ty):
+            return scaled
+        return by_vector(builder, ty, partial(zero_if_known, builder), scaled, u)
     base = (ty.base, factor_type or ty.base)
     return _lane_by_lane(
         context,
@@ -196,6 +204,11 @@ def scale(
         lambda a: call(context, builder, operator.mul, base, (a, factor))[1],
         u,
     )
+
+
+def _knows_zeros(context: Any, ty: Lanes) -> bool:
+    """Whether LLVM may come to know tangents as zeros: those of few inputs, whose seeds it sees."""
+    return ty.n <= FEW and is_deferred(context)
 
 
 def _turn(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:

@@ -151,6 +151,53 @@ def test_lanes_for_just_the_inputs_of_a_function_that_writes():
     assert np.isnan(y).all()
 
 
+@njit
+def turned(x, y, angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return c * x - s * y, s * x + c * y
+
+
+def between(angle, x, scale):
+    """A number, an array and a constant, of two numbers with an array between them."""
+    u, v = turned(x[0], x[1], angle)
+    shift = 0.0
+    for i in range(2, x.size):
+        shift += x[i] / (1.0 + i)
+    return scale * u, np.array([v + shift, 2.0, scale * shift]), 3.0
+
+
+@pytest.mark.parametrize("argnums", [(0, 1, 2), (2, 1, 0), (1, 0), (0, 2), 2])
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_numbers_beside_an_array(argnums, dtype):
+    """The seeds of numbers and of one array are known to the compiler if its size is, too."""
+    angle, scale = A.astype(dtype), A[::-1].astype(dtype) - 1
+    x = np.random.default_rng(2).normal(size=(7, 6)).astype(dtype)
+    columns = {0: angle[:, None], 1: x, 2: scale[:, None]}
+    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+    g = dg.value_and_jacobian(between, argnums, chunk=sum(columns[k].shape[1] for k in chosen))
+    values, rows = dg.vmap(g)(angle, x, scale)
+    c, s, shift = np.cos(angle), np.sin(angle), (x[:, 2:] / np.arange(3.0, 7.0)).sum(axis=1)
+    u, v = c * x[:, 0] - s * x[:, 1], s * x[:, 0] + c * x[:, 1]
+    zero, zeros = 0 * c, [0 * c] * 4
+    by_x = [scale * c, -scale * s, *zeros], [s, c, *(1.0 / np.arange(3.0, 7.0)[:, None] + zeros)]
+    by_x += ([zero, zero, *(scale / np.arange(3.0, 7.0)[:, None])],)
+    wanted = {  # of scale * u, v + shift, scale * shift
+        0: (-scale * v, u, zero),
+        1: tuple(np.stack(np.broadcast_arrays(*row), axis=1) for row in by_x),
+        2: (u, zero, shift),
+    }
+    rtol = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(values[0], scale * u, rtol=rtol)
+    rows = rows if isinstance(argnums, tuple) else [(row,) for row in rows]
+    for place, k in enumerate(chosen):
+        number, array, constant = (row[place] for row in rows)
+        assert number.dtype == dtype
+        np.testing.assert_allclose(number, wanted[k][0], rtol, atol=rtol)
+        np.testing.assert_allclose(array[:, 0], wanted[k][1], rtol, atol=rtol)
+        np.testing.assert_allclose(array[:, 2], wanted[k][2], rtol, atol=rtol)
+        assert not array[:, 1].any() and not constant.any()
+
+
 def test_lanes_fitted_to_the_first_call():
     """Without a chunk the kernel has as many lanes as the first call has inputs, and takes any."""
 

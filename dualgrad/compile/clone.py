@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from numba.core import compiler, types
@@ -25,6 +26,7 @@ from dualgrad.compile.frontend import (
 )
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
+from dualgrad.deferred import DeferredLibrary
 from dualgrad.types import DualType, over
 
 
@@ -57,8 +59,13 @@ class _Promote(Pass):
             activity = Activity(code, active, wanted is not None)
             if state.pipeline.from_python:
                 check_writes(code, activity, active)
-            inline = state.flags.forceinline
-            Rewriter(code, level, activity, state.args, clone_of, inline).run()
+            inline, deferred = state.flags.forceinline, state.pipeline.deferred
+            of_callee = partial(clone_of, deferred=deferred)
+            Rewriter(code, level, activity, state.args, of_callee, inline).run()
+            if deferred:
+                name = state.func_id.func_qualname
+                state.library = DeferredLibrary(state.targetctx.codegen(), name)
+                state.library.enable_object_caching()
         return True
 
 
@@ -77,6 +84,8 @@ class _CloneCompiler(compiler.CompilerBase):
     from_python = False
     #: the dual type that the caller wants buffers that are returned to hold, if any
     result: DualType | None = None
+    #: whether it is optimised as a part of its callers only
+    deferred = False
 
     def define_pipelines(self) -> list[Any]:
         what = "promote buffers, clone callees"
@@ -96,6 +105,7 @@ class Clone(DerivedDispatcher):
         result: DualType | None,
         from_python: bool = False,
         inline: bool = False,
+        deferred: bool = False,
     ) -> None:
         options = {
             **original.targetoptions,
@@ -104,7 +114,12 @@ class Clone(DerivedDispatcher):
             "parallel": False,
             "forceinline": inline,
         }
-        parts = {"original": original, "result": result, "from_python": from_python}
+        parts = {
+            "original": original,
+            "result": result,
+            "from_python": from_python,
+            "deferred": deferred or inline,
+        }
         pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
         super().__init__(original.py_func, original.locals, options, pipeline)
         self.original = original
@@ -139,19 +154,24 @@ class Clone(DerivedDispatcher):
 
 
 def clone_of(
-    original: Dispatcher, result: DualType | None = None, inline: bool = False
+    original: Dispatcher,
+    result: DualType | None = None,
+    inline: bool = False,
+    deferred: bool = False,
 ) -> Dispatcher:
     """The clone of an `@njit` function.
 
     `result` is the dual type that returned buffers must be able to hold, for a caller that
     writes derivatives into them. One that is `inline` becomes part of its caller's machine code,
-    and may return the items of an array instead of that.
+    and may return the items of an array instead of that. One that is `deferred`, as callees of such
+    a clone are, is optimised as a part of its callers only.
     """
     if hasattr(original, "for_duals"):  # a transform, or a function with a rule of its own
         return original.for_duals()
     if isinstance(original, Clone):
         original = original.original
     known = derived(original, "clones")
-    if (result, inline) not in known:
-        known[result, inline] = Clone(original, result, inline=inline)
-    return known[result, inline]
+    key = result, inline, deferred
+    if key not in known:
+        known[key] = Clone(original, result, inline=inline, deferred=deferred)
+    return known[key]

@@ -23,6 +23,9 @@ from dualgrad.transforms.plans import VmapPlan
 from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.sweep import Input, Output, compiled, indented, tupled
 
+#: Up to so many columns are unrolled; their duals take eight kilobytes of the stack.
+LARGEST = 32
+
 
 def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
     """The kernel for these types as a Python function.
@@ -37,34 +40,45 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
     if n is None:
         sizes = chunks.sizes_at_point(plan.argnums, types_of_point)
     phases = [_ColumnsOfPoints(plan, types_of_point, out, size) for size in sizes]
-    text = _source(phases, n is not None, mapped, vmap.part)
-    names = {name: value for phase in phases for name, value in phase.names.items()}
+    exact, columns = None, phases
+    scalars = not any(is_array(types_of_point[k]) for k in plan.argnums)
+    if (scalars or n is not None) and may_be_exact(phases[0]):
+        exact = _ExactColumns(plan, types_of_point, out, sizes[0])
+        columns = [] if scalars else phases[1:] or phases
+    text = _source(columns, exact, mapped, vmap.part)
+    sweeping = [*columns, *([exact] if exact else [])]
+    names = {name: value for sweep in sweeping for name, value in sweep.names.items()}
     return compiled(vmap.name, text, names)
 
 
-def _source(phases: list[_ColumnsOfPoints], fits: bool, mapped: Mapped, part: bool) -> str:
-    """The source of the kernel; if it `fits`, points may have as many columns as the first has."""
-    first, exact = phases[0], phases[0] if fits and phases[0].is_exact else None
-    sweeping = (phases[1:] if exact else ()) or phases  # for points that have not
-    last = phases[-1]
+def _source(
+    phases: list[_ColumnsOfPoints], exact: _ExactColumns | None, mapped: Mapped, part: bool
+) -> str:
+    """The source of the kernel; `exact` is for points with as many columns as it has lanes."""
+    first = [*phases, exact][0]
+    assert first is not None
     point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
     body = [f"A{k} = borrowed(A{k})" for k, ty in enumerate(mapped.types) if is_array(ty)]
     body += [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
     body += [*([] if part else ["p = 0", "end = count"]), *point, *first.offsets()]
     body += ["total = columns", "begin = start = 0", "at = p"]
-    buffers = [name for phase in phases for name in phase.buffer_names()]
-    for phase in phases:
-        body += phase.buffers()
+    sweeping = [*phases, *([exact] if exact else [])]
+    buffers = [name for phase in sweeping for name in phase.buffer_names()]
+    body += [line for phase in sweeping for line in phase.buffers()]
     body += [line for it in buffers for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
     body += first.allocate(arrays=False)
     if exact:
         body += [f"if total == {exact.n}:", *indented(["pass", *exact.seeds("1.0")])]
-        loop = [*point, *exact.exact(), "p += 1"]
+        loop = [*point, *exact.sweep(), "p += 1"]
         body += ["    while p < end:", *indented(indented(loop))]
-    body += [f"single = total <= {last.n}", "if single:", *indented(["pass", *last.seeds("1.0")])]
-    loop = [*point, *(line for phase in sweeping for line in phase.renew(mapped))]
-    loop += ["start = 0", *sweeps(sweeping), "p += 1"]
-    body += ["while p < end:", *indented(loop), *(f"keep(kept_{it})" for it in buffers)]
+    if phases:
+        last = phases[-1]
+        body += [f"single = total <= {last.n}", "if single:"]
+        body += indented(["pass", *last.seeds("1.0")])
+        loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
+        loop += ["start = 0", *sweeps(phases), "p += 1"]
+        body += ["while p < end:", *indented(loop)]
+    body += [f"keep(kept_{it})" for it in buffers]
     body.append(f"return {first.result()}")
     return kernel_of_points(len(first.types), part, body)
 
@@ -73,38 +87,6 @@ class _ColumnsOfPoints(Columns):
     at_first = "p == at and start == 0"
     recalls = False  # mostly there is one sweep at a point
     inline = True
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether there is a way for points whose columns are the lanes of one sweep."""
-        [it, *others] = self.inputs
-        at_once = it.is_array and it.type.ndim == 1 and not self.is_written(it)
-        return at_once and not others and all(self._result(o, it).contiguous for o in self.outputs)
-
-    def exact(self) -> Iterator[str]:
-        """One point whose columns are the lanes, with all loops over them unrolled."""
-        [it], k = self.inputs, self.inputs[0].k
-        for i in range(self.n):
-            yield f"set_seed(d{k}{self.tag}, {i}, -1, a{k}[{i}])"
-        yield from self.run(gather=self.plan.with_value)
-        yield f"if {self.at_first}:"
-        yield from indented(["pass", *self.allocate(arrays=True)])
-        yield from self.values()
-        for o in self.outputs:
-            if o.active:
-                yield from self._read_whole(o, it)
-
-    def _read_whole(self, o: Output, it: Input) -> Iterator[str]:
-        """Copy all lanes of one output."""
-        y, n = f"y{o.i}{self.tag}", self.n
-        store = f"store_lanes(r{self._result(o, it).name}, (p * {{}} + {{}}) * {n}, {{}}, 0, {n})"
-        if self.count is not None:
-            yield from (store.format(self.count, m, f"y{self.tag}[{m}]") for m in range(self.count))
-        elif o.is_array:
-            yield f"for m in range({y}.size):"
-            yield f"    {store.format(f'{y}.size', 'm', f'item_at(g{o.i}{self.tag}, m)')}"
-        else:
-            yield store.format(1, 0, y)
 
     def prepare(self) -> Iterator[str]:
         """Nothing: the buffers are there."""
@@ -200,3 +182,80 @@ class _ColumnsOfPoints(Columns):
             return derivatives
         values = [expression(self._value(o)) for o in self.outputs]
         return f"{tupled(values, self.one_output)}, {derivatives}"
+
+
+def may_be_exact(columns: _ColumnsOfPoints) -> bool:
+    """Whether there is a way for points whose columns are the lanes of one sweep."""
+    few = columns.n <= LARGEST and columns.dual.depth == 1
+    arrays = [it for it in columns.inputs if it.is_array]
+    at_once = all(it.type.ndim == 1 and not columns.is_written(it) for it in arrays)
+    cells = [(o, it) for o in columns.outputs for it in columns.inputs]
+    in_rows = all(columns._result(*cell).contiguous for cell in cells)
+    return few and len(arrays) < 2 and at_once and in_rows
+
+
+class _ExactColumns(_ColumnsOfPoints):
+    """Points whose columns are the lanes of one sweep: all seeds are known to the compiler.
+
+    An argument that is an array is in registers where `f` takes its items one by one.
+    """
+
+    suffix = "e"
+
+    def columns_of(self, it: Input) -> range:
+        """The columns of an argument. There is one array at most."""
+        scalars = [other.k for other in self.inputs if not other.is_array]
+        size = self.n - len(scalars) if it.is_array else 1
+        first = sum(k < it.k for k in scalars)
+        first += sum(self.n - len(scalars) for o in self.inputs if o.is_array and o.k < it.k)
+        return range(first, first + size)
+
+    def buffers(self) -> Iterator[str]:
+        """Buffers of duals, for all points."""
+        for it in self.inputs:
+            if it.is_array:
+                size = len(self.columns_of(it))
+                yield f"d{it.k}{self.tag} = on_stack({size}, D{it.k}{self.tag})"
+        yield from self.buffer()
+
+    def set_seeds(self, it: Input, value: str) -> Iterator[str]:
+        """Set the lanes of an argument that is an array."""
+        for i, column in enumerate(self.columns_of(it)):
+            yield f"put_known(d{it.k}{self.tag}, {i}, {column})"
+
+    def sweep(self) -> Iterator[str]:
+        """One point, with all loops over the lanes unrolled."""
+        for it in self.inputs:
+            k, columns = it.k, self.columns_of(it)
+            if it.is_array:
+                for i in range(len(columns)):
+                    yield f"set_seed(d{k}{self.tag}, {i}, -1, a{k}[{i}])"
+            else:
+                yield f"d{k}{self.tag} = seeded(a{k}, {columns.start}, D{k}{self.tag})"
+        yield from self.run(gather=self.plan.with_value)
+        yield f"if {self.at_first}:"
+        yield from indented(["pass", *self.allocate(arrays=True)])
+        yield from self.values()
+        for o in self.outputs:
+            for it in self.inputs:
+                if o.active:
+                    yield from self._read_whole(o, it)
+
+    def _read_whole(self, o: Output, it: Input) -> Iterator[str]:
+        """Copy those lanes of one output that are columns of one input."""
+        y, r, columns = f"y{o.i}{self.tag}", self._result(o, it), self.columns_of(it)
+
+        def copy(count: Any, m: Any, item: str) -> str:
+            place = f"p * {count} + {m}"
+            if not it.is_array:
+                return r.store(place, f"lane({item}, {columns.start})")
+            row = f"({place}) * {len(columns)}"
+            return f"store_lanes(r{r.name}, {row}, {item}, {columns.start}, {columns.stop})"
+
+        if self.count is not None:
+            yield from (copy(self.count, m, f"y{self.tag}[{m}]") for m in range(self.count))
+        elif o.is_array:
+            yield f"for m in range({y}.size):"
+            yield f"    {copy(f'{y}.size', 'm', f'item_at(g{o.i}{self.tag}, m)')}"
+        else:
+            yield copy(1, 0, y)

@@ -12,6 +12,7 @@ from numba.np import arrayobj
 
 from dualgrad import lanes
 from dualgrad.calls import pack
+from dualgrad.transforms.streams import LINE
 
 
 @intrinsic
@@ -70,6 +71,47 @@ def put_seeded(typingctx: Any, duals: Any, i: Any, number: Any, k: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(duals, types.intp, number, types.intp), codegen
+
+
+@intrinsic(prefer_literal=True)
+def on_stack(typingctx: Any, size: Any, dual: Any) -> Any:
+    """A vector of so many duals, in no memory that needs to be freed.
+
+    LLVM keeps its items in registers if the code that uses them has constant indices.
+    """
+    item, n = dual.instance_type, size.literal_value
+    ty = types.Array(item, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        stored, intp = context.get_data_type(item), context.get_value_type(types.intp)
+        slot = cgutils.alloca_once(builder, ir.ArrayType(stored, n))
+        slot.align = LINE
+        array = context.make_array(ty)(context, builder)
+        itemsize = intp(context.get_abi_sizeof(stored))
+        arrayobj.populate_array(
+            array, data=builder.bitcast(slot, stored.as_pointer()), shape=[intp(n)],
+            strides=[itemsize], itemsize=itemsize, meminfo=None,
+        )  # fmt: skip
+        return array._getvalue()
+
+    return ty(size, dual), codegen
+
+
+@intrinsic(prefer_literal=True)
+def put_known(typingctx: Any, duals: Any, i: Any, k: Any) -> Any:
+    """Set the tangents of the `i`-th of a vector of duals to a constant: lane `k` is one."""
+    ty, lane_ = duals.dtype, k.literal_value
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(duals)(context, builder, args[0]).data
+        one = context.cast(builder, context.get_constant(types.float64, 1), types.float64, ty.base)
+        zero = lanes.zero(context, ty.lanes)
+        tangents = lanes.put(context, builder, ty.lanes, zero, lane_, one)
+        pointer = cgutils.gep_inbounds(builder, builder.gep(data, [args[1]]), 0, 1)
+        context.pack_value(builder, ty.lanes, tangents, pointer)
+        return context.get_dummy_value()
+
+    return types.void(duals, i, k), codegen
 
 
 @intrinsic

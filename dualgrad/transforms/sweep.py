@@ -85,11 +85,11 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     for function in (
         as_array_of, copy_into, place, private, promote, room_for, value_of, lanes_io.borrowed,
         lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
-        lanes_io.present, lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded,
-        lanes_io.set_inner_seed, lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at,
-        lanes_io.store_lanes, lanes_io.with_tangent, recall_values, record_values,
-        streams.columns_before, streams.empty, streams.end_stream, streams.stream_lanes,
-        streams.streams,
+        lanes_io.on_stack, lanes_io.present, lanes_io.put_known, lanes_io.put_seeded,
+        lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed, lanes_io.set_seed,
+        lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
+        recall_values, record_values, streams.columns_before, streams.empty, streams.end_stream,
+        streams.stream_lanes, streams.streams,
     )
 }  # fmt: skip
 
@@ -114,6 +114,8 @@ class Sweep:
     recalls = False
     #: Whether the clone becomes part of the kernel's machine code.
     inline = False
+    #: What sets its variables apart from those of another sweep with as many lanes.
+    suffix = ""
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class Sweep:
         further: Sequence[types.Type] = (),
     ) -> None:
         self.plan, self.types, self.lanes = plan, arg_types, lanes
-        self.tag = "_" + "x".join(map(str, lanes))
+        self.tag = "_" + "x".join(map(str, lanes)) + self.suffix
         self.names: dict[str, Any] = {}
         outer = join([dual for ty in [*arg_types, *further] for dual in duals_in(ty)])
         self.inputs = [self._input(k, outer) for k in argnums]

@@ -1,0 +1,55 @@
+"""Code that is optimised where it is called, with what is known there: zeros among seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary
+
+from dualgrad.layout import everywhere
+
+
+class DeferredLibrary(JITCodeLibrary):
+    """The code of a clone, which LLVM optimises only as a part of what calls it.
+
+    Numba would optimise it for callers of any kind first, and so answer "is this constant?" before
+    the seeds have come.
+    """
+
+    def _optimize_final_module(self) -> None:
+        # What is linked elsewhere must be copied now: machine code is made of the module in place.
+        module = self._final_module.clone()
+        for function in module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                function.linkage = "linkonce_odr"
+        self._shared_module = module
+
+
+def is_deferred(context: Any) -> bool:
+    """Whether the code that is being emitted is that of such a library."""
+    return isinstance(context.active_code_library, DeferredLibrary)
+
+
+def zero_if_known(builder: Any, scaled: Any, u: Any) -> Any:
+    """`scaled`, a multiple of `u`, but zero where `u` is known to be when code is optimised.
+
+    Of the number zero times another LLVM must assume that it may be nan. What it does not come to
+    know costs nothing: then the question itself is gone.
+    """
+    name = f"llvm.is.constant.{_overloaded(u.type)}"
+    kind = ir.FunctionType(ir.IntType(1), [u.type])
+    known = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [u])
+    nothing = ir.Constant(u.type, None)
+    at_rest = builder.fcmp_ordered("==", u, nothing)
+    at_rest = builder.and_(at_rest, everywhere(builder, at_rest.type, known))
+    return builder.select(at_rest, nothing, scaled)
+
+
+def _overloaded(ty: ir.Type) -> str:
+    """A type in the name of an intrinsic."""
+    if isinstance(ty, ir.VectorType):
+        return f"v{ty.count}{_overloaded(ty.element)}"
+    return "f32" if isinstance(ty, ir.FloatType) else "f64"
