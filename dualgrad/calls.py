@@ -17,7 +17,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 
-from dualgrad import lanes, recall, steering
+from dualgrad import lanes, recall, steering, vectormath
 from dualgrad.types import (
     DualType,
     PatternType,
@@ -146,6 +146,8 @@ def run(
     flags = compiler.Flags()
     flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
     flags.nrt = True
+    if vectormath.allows_approximations(context):
+        flags.fastmath, function = vectormath.APPROXIMATE, vectormath.renamed(function)
     sig = signature(returns, *arg_types)
     compiled = context.compile_subroutine(builder, function, sig, flags=flags)
     return context.call_internal(builder, compiled.fndesc, sig, args)

@@ -10,9 +10,21 @@ from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 
 from dualgrad.layout import everywhere
+from dualgrad.vectormath import with_vector_functions
 
 
-class DeferredLibrary(JITCodeLibrary):
+class CloneLibrary(JITCodeLibrary):
+    """The code of a clone, which may use functions of vectors if the original allows that."""
+
+    _final_module: Any
+
+    def _optimize_final_module(self) -> None:
+        _, _, features = self._codegen.magic_tuple()
+        self._final_module = with_vector_functions(self._final_module, features)
+        super()._optimize_final_module()
+
+
+class DeferredLibrary(CloneLibrary):
     """The code of a clone, which LLVM optimises only as a part of what calls it.
 
     Numba would optimise it for callers of any kind first, and so answer "is this constant?" before
@@ -21,7 +33,8 @@ class DeferredLibrary(JITCodeLibrary):
 
     def _optimize_final_module(self) -> None:
         # What is linked elsewhere must be copied now: machine code is made of the module in place.
-        module = self._final_module.clone()
+        _, _, features = self._codegen.magic_tuple()
+        module = with_vector_functions(self._final_module.clone(), features)
         for function in module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.external:
                 function.linkage = "linkonce_odr"

@@ -30,7 +30,7 @@ from numba.core import bytecode, compiler, config
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from dualgrad import recall, symbols  # noqa: F401  (code from disk may use what they name)
+from dualgrad import recall, symbols, vectormath  # noqa: F401  (code from disk may use their names)
 from dualgrad.compile.fingerprint import Unknown, fingerprint
 
 _SUFFIX = ".dualgrad"
@@ -175,7 +175,8 @@ class DiskCache:
 
 def _surroundings() -> list[Any]:
     """All but the function and its arguments that the machine code depends on."""
-    return [_versions(), {name: getattr(config, name, None) for name in _SETTINGS}]
+    settings = {name: getattr(config, name, None) for name in _SETTINGS}
+    return [_versions(), settings, vectormath.version()]
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from dualgrad.compile.frontend import (
 )
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
-from dualgrad.deferred import DeferredLibrary
+from dualgrad.deferred import CloneLibrary, DeferredLibrary
 from dualgrad.types import DualType, over
 
 
@@ -62,9 +62,10 @@ class _Promote(Pass):
             inline, deferred = state.flags.forceinline, state.pipeline.deferred
             of_callee = partial(clone_of, deferred=deferred)
             Rewriter(code, level, activity, state.args, of_callee, inline).run()
-            if deferred:
+            if deferred or state.flags.fastmath:
+                kind = DeferredLibrary if deferred else CloneLibrary
                 name = state.func_id.func_qualname
-                state.library = DeferredLibrary(state.targetctx.codegen(), name)
+                state.library = kind(state.targetctx.codegen(), name)
                 state.library.enable_object_caching()
         return True
 

@@ -1,0 +1,104 @@
+"""Functions of vectors: taken where the original allows approximations, close, and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from numba import njit
+
+import dualgrad as dg
+from dualgrad import vectormath
+
+needed = pytest.mark.skipif(not vectormath.version(), reason="the C library has no libmvec")
+X = np.linspace(0.05, 0.95, 29)  # whole vectors, and some points more
+
+
+def all_of_them(x):
+    """Every function of one number, and those of two, of numbers in their domains."""
+    return (
+        math.acos(x), math.acosh(1 + x), math.asin(x), math.asinh(x), math.atan(x), math.atanh(x),
+        math.cos(x), math.cosh(x), math.erf(x), math.erfc(x), np.exp(x), np.exp2(x),
+        np.expm1(x), np.log(x), np.log10(x), np.log1p(x), np.log2(x), np.sin(x), np.sinh(x),
+        np.tan(x), np.tanh(x), math.atan2(x, 0.3), np.hypot(x, 0.7), x**1.7,
+    )  # fmt: skip
+
+
+def by_mpmath(x: Any) -> Any:
+    """The same at 50 digits."""
+    m = mpmath
+    return (
+        m.acos(x), m.acosh(1 + x), m.asin(x), m.asinh(x), m.atan(x), m.atanh(x),
+        m.cos(x), m.cosh(x), m.erf(x), m.erfc(x), m.exp(x), m.mpf(2) ** x,
+        m.expm1(x), m.log(x), m.log10(x), m.log1p(x), m.log(x, 2), m.sin(x), m.sinh(x),
+        m.tan(x), m.tanh(x), m.atan2(x, m.mpf(0.3)), m.hypot(x, m.mpf(0.7)), x ** m.mpf(1.7),
+    )  # fmt: skip
+
+
+@needed
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_function(dtype):
+    mapped = dg.vmap(dg.value_and_derivative(njit(fastmath=True)(all_of_them)))
+    x = X.astype(dtype)
+    values, slopes = mapped(x)
+    llvm = mapped.inspect_llvm(mapped.signatures[0])
+    if dtype == np.float64:  # of others Numba computes some in double precision
+        for name in vectormath.UNARY + vectormath.BINARY:
+            assert f"_{name}(<" in llvm, name
+    rtol = 16 * np.finfo(dtype).eps
+    with mpmath.workdps(50):
+        points = [mpmath.mpf(float(it)) for it in x]
+        for k, (value, slope) in enumerate(zip(values, slopes, strict=True)):
+            wanted = [by_mpmath(it)[k] for it in points]
+            np.testing.assert_allclose(value, np.array(wanted, float), rtol, rtol)
+            wanted = [mpmath.diff(lambda z, k=k: by_mpmath(z)[k], it) for it in points]
+            np.testing.assert_allclose(slope, np.array(wanted, float), 4 * rtol, rtol)
+
+
+def wave(x):
+    return np.exp(-x * x) * np.sin(3.0 * x) / (1.0 + np.tanh(x))
+
+
+@needed
+@pytest.mark.parametrize("flags", [True, {"afn"}, {"nnan", "afn"}])
+def test_loops_over_duals(flags):
+    """A product with a vector, by vectors; the helper has no flags of its own."""
+    helper = njit(wave)
+
+    @njit(fastmath=flags, error_model="numpy")
+    def waves(x):
+        out = np.empty_like(x)
+        for i in range(x.size):
+            out[i] = np.exp(x[i]) * helper(x[i])
+        return out
+
+    product = dg.jvp(waves)
+    value, slope = product((X,), (np.ones_like(X),))
+    llvm = product.inspect_llvm(product.signatures[0])
+    assert "_exp(<" in llvm
+    with mpmath.workdps(50):
+
+        def exactly(x):
+            bump = mpmath.exp(-x * x) * mpmath.sin(3 * x) / (1 + mpmath.tanh(x))
+            return mpmath.exp(x) * bump
+
+        wanted = np.array([exactly(mpmath.mpf(it)) for it in X], float)
+        slopes = np.array([mpmath.diff(exactly, mpmath.mpf(it)) for it in X], float)
+    np.testing.assert_allclose(value, wanted, rtol=1e-14)
+    np.testing.assert_allclose(slope, slopes, rtol=1e-13, atol=1e-14)
+
+
+def test_not_without_leave():
+    """To the last bit where nothing is allowed, even after the same with leave."""
+    for flags in (True, False, {"contract", "nnan"}):
+        f = njit(fastmath=flags)(wave)
+        mapped = dg.vmap(dg.value_and_derivative(f))
+        values, _ = mapped(X)
+        assert ("_ZGV" in mapped.inspect_llvm(mapped.signatures[0])) == (
+            flags is True and bool(vectormath.version())
+        )
+        if flags is False:
+            np.testing.assert_array_equal(values, [f(x) for x in X])
