@@ -146,7 +146,7 @@ def run(
     flags = compiler.Flags()
     flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
     flags.nrt = True
-    if vectormath.allows_approximations(context):
+    if vectormath.allows_approximations(context.fastmath):
         flags.fastmath, function = vectormath.APPROXIMATE, vectormath.renamed(function)
     sig = signature(returns, *arg_types)
     compiled = context.compile_subroutine(builder, function, sig, flags=flags)

@@ -17,11 +17,15 @@ class CloneLibrary(JITCodeLibrary):
     """The code of a clone, which may use functions of vectors if the original allows that."""
 
     _final_module: Any
+    approximate = False
 
     def _optimize_final_module(self) -> None:
-        _, _, features = self._codegen.magic_tuple()
-        self._final_module = with_vector_functions(self._final_module, features)
+        self._final_module = self._with_vector_functions(self._final_module)
         super()._optimize_final_module()
+
+    def _with_vector_functions(self, module: Any) -> Any:
+        _, _, features = self._codegen.magic_tuple()
+        return with_vector_functions(module, features) if self.approximate else module
 
 
 class DeferredLibrary(CloneLibrary):
@@ -33,8 +37,7 @@ class DeferredLibrary(CloneLibrary):
 
     def _optimize_final_module(self) -> None:
         # What is linked elsewhere must be copied now: machine code is made of the module in place.
-        _, _, features = self._codegen.magic_tuple()
-        module = with_vector_functions(self._final_module.clone(), features)
+        module = self._with_vector_functions(self._final_module.clone())
         for function in module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.external:
                 function.linkage = "linkonce_odr"

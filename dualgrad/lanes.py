@@ -25,9 +25,9 @@ from dualgrad.layout import (
     joined,
     put_lane,
     split,
-    vectors_of,
 )
 from dualgrad.types import (
+    Apart,
     DualType,
     Lanes,
     PatternType,
@@ -40,6 +40,11 @@ from dualgrad.types import (
 
 #: From here on Numba calls `pow` for a power.
 LARGEST_LITERAL = 0x10000
+#: Products and sums of tangents may become one operation.
+FLAGS = ("contract",)
+#: With zeros that are known no sum need be made, if the sign of a zero does not matter. To tell
+#: tangents that are scalars from other numbers serves `arcp`, which is about divisions alone.
+FLAGS_APART = ("nsz", "arcp", "contract")
 #: Up to so many lanes it pays to look for zeros among them.
 FEW = 16
 
@@ -138,9 +143,7 @@ def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> 
         parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
         return joined(builder, ty, *parts)
     if ty.in_vector:
-        # with zeros that are known no sum need be made, if the sign of a zero does not matter
-        flags = ("contract", "nsz") if _knows_zeros(context, ty) else ("contract",)
-        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=flags)
+        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=_flags(context, ty))
         return by_vector(builder, ty, instruction, u, v)
     base = (ty.base, ty.base)
     return _lane_by_lane(
@@ -209,6 +212,13 @@ def scale(
 def _knows_zeros(context: Any, ty: Lanes) -> bool:
     """Whether LLVM may come to know tangents as zeros: those of few inputs, whose seeds it sees."""
     return ty.n <= FEW and is_deferred(context)
+
+
+def _flags(context: Any, ty: Lanes) -> tuple[str, ...]:
+    """What LLVM may do with arithmetic on tangents: more where it may come to know zeros."""
+    if not _knows_zeros(context, ty):
+        return FLAGS
+    return FLAGS_APART if isinstance(ty, Apart) else ("nsz", *FLAGS)
 
 
 def _turn(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
@@ -328,7 +338,7 @@ def is_zero(context: Any, builder: Any, ty: types.Type, x: Any) -> Any:
 def is_finite(context: Any, builder: Any, ty: Any, x: Any) -> Any:
     """Whether a dual of floats is finite in its value and all its tangents."""
     vectors = in_vectors(builder, ty.lanes, builder.extract_value(x, 1))
-    parts = [(1, builder.extract_value(x, 0)), *zip(vectors_of(ty.n), vectors, strict=True)]
+    parts = [(1, builder.extract_value(x, 0)), *zip(ty.lanes.vectors, vectors, strict=True)]
     return reduce(builder.and_, [_are_finite(builder, *it) for it in parts])
 
 

@@ -15,9 +15,11 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
 
 from dualgrad.types import (
+    Apart,
     DualType,
     Lanes,
     PatternType,
+    PointType,
     RecallType,
     RowsType,
     SeriesType,
@@ -28,6 +30,7 @@ from dualgrad.types import (
 
 
 @register_default(Lanes)
+@register_default(Apart)
 @register_default(Sets)
 class LanesModel(models.PrimitiveModel):
     """A vector in registers, or a few; in memory, all their lanes without padding.
@@ -40,15 +43,15 @@ class LanesModel(models.PrimitiveModel):
         self._base, self._stored = base, None
         if fe_type.in_vector and not fe_type.in_two:
             self._scalar = base.get_value_type()
-            vectors = [self._vector(_width(count)) for count in vectors_of(n)]
+            vectors = [self._vector(_width(count)) for count in fe_type.vectors]
             whole = vectors[0] if len(vectors) == 1 else ir.LiteralStructType(vectors)
             super().__init__(dmm, fe_type, whole)
-            self._stored = [1 << k for k in reversed(range(n.bit_length())) if n >> k & 1]
+            self._stored = fe_type.parts
             # packed: a part larger than the rest would otherwise be aligned to its own size
             self._data = ir.LiteralStructType([self._vector(k) for k in self._stored], packed=True)
             return
         if fe_type.in_two:
-            half = dmm.lookup(Lanes(real_of(fe_type.base), n)).get_value_type()
+            half = dmm.lookup(fe_type.over(real_of(fe_type.base))).get_value_type()
             super().__init__(dmm, fe_type, ir.LiteralStructType([half] * 2))
         else:
             super().__init__(dmm, fe_type, ir.ArrayType(base.get_value_type(), n))
@@ -96,7 +99,7 @@ class LanesModel(models.PrimitiveModel):
             return super().load_from_data_pointer(builder, ptr, align)
         # Loads of exactly the lanes of each vector. A packed struct promises no alignment.
         first, vectors = builder.bitcast(ptr, self._scalar.as_pointer()), []
-        for count in vectors_of(self.fe_type.n):
+        for count in self.fe_type.vectors:
             pointer = builder.bitcast(first, self._vector(count).as_pointer())
             vector = builder.load(pointer, align=1)
             width = _width(count)
@@ -114,16 +117,6 @@ def align_stack(builder: Any) -> None:
     attributes = builder.function.attributes
     attributes.alignstack = 64
     attributes.add("noredzone")  # harmless, and llvmlite writes no attributes without a named one
-
-
-def vectors_of(n: int) -> list[int]:
-    """How many of `n` lanes each vector in registers holds."""
-    largest = 1 << n.bit_length() - 1
-    return [n] if n <= SMALLEST or n == largest else [largest, *vectors_of(n - largest)]
-
-
-#: Up to so many lanes are in one vector, the rest of it being padding: one register of AVX-512.
-SMALLEST = 8
 
 
 def _width(n: int) -> int:
@@ -144,13 +137,13 @@ def by_vector(builder: Any, ty: Lanes, operation: Any, *operands: Any) -> Any:
 
 def in_vectors(builder: Any, ty: Lanes, u: Any) -> list[Any]:
     """The vectors that hold lanes over a float base."""
-    count = len(vectors_of(ty.n))
+    count = len(ty.vectors)
     return [u] if count == 1 else [builder.extract_value(u, k) for k in range(count)]
 
 
 def _vector_with(builder: Any, ty: Lanes, u: Any, k: int) -> tuple[Any, int, int]:
     """The vector that holds lane `k`, its number, and the place of the lane in it."""
-    counts, number = vectors_of(ty.n), 0
+    counts, number = ty.vectors, 0
     while k >= counts[number]:
         k -= counts[number]
         number += 1
@@ -162,7 +155,7 @@ def get_lane(builder: Any, ty: Lanes, u: Any, k: int) -> Any:
     if not ty.in_vector:
         return builder.extract_value(u, k)
     if ty.in_two:
-        part = Lanes(real_of(ty.base), ty.n)
+        part = ty.over(real_of(ty.base))
         items = [get_lane(builder, part, builder.extract_value(u, i), k) for i in (0, 1)]
         return cgutils.pack_struct(builder, items)
     if ty.n == 1:
@@ -176,7 +169,7 @@ def put_lane(builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any:
     if not ty.in_vector:
         return builder.insert_value(u, item, k)
     if ty.in_two:
-        part = Lanes(real_of(ty.base), ty.n)
+        part = ty.over(real_of(ty.base))
         for i in (0, 1):
             old, new = builder.extract_value(u, i), builder.extract_value(item, i)
             u = builder.insert_value(u, put_lane(builder, part, old, k, new), i)
@@ -246,6 +239,7 @@ def _slice(builder, vector, start: int, n: int):  # type: ignore[no-untyped-def]
 
 
 @register_default(DualType)
+@register_default(PointType)
 @register_default(RecallType)
 @register_default(SeriesType)
 @register_default(PatternType)

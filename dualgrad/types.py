@@ -11,6 +11,9 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.core.typeconv import Conversion
 
+#: Up to so many lanes are in one vector, the rest of it being padding: one register of AVX-512.
+SMALLEST = 8
+
 
 class Lanes(types.Type):
     """The tangents of a dual: a vector of `n` numbers of type `base`."""
@@ -29,9 +32,38 @@ class Lanes(types.Type):
         return isinstance(self.base, (types.Float, types.Complex))
 
     @property
+    def vectors(self) -> list[int]:
+        """How many of the lanes each vector in registers holds; one is a scalar."""
+        left, counts = self.n, []
+        while left:
+            largest = 1 << left.bit_length() - 1
+            counts.append(left if left <= SMALLEST else largest)
+            left -= counts[-1]
+        return counts
+
+    @property
+    def parts(self) -> list[int]:
+        """How many each vector in memory holds: powers of two, which LLVM stores unpadded."""
+        return [1 << k for k in reversed(range(self.n.bit_length())) if self.n >> k & 1]
+
+    @property
     def in_two(self) -> bool:
         """Whether they live in two vectors, of real and of imaginary parts."""
         return isinstance(self.base, types.Complex)
+
+
+class Apart(Lanes):
+    """Tangents in scalars: LLVM puts those of many points into vectors."""
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        super().__init__(base, n, "apart")
+
+    @property
+    def vectors(self) -> list[int]:
+        """One number each."""
+        return [1] * self.n
+
+    parts = vectors
 
 
 class Sets(Lanes):
@@ -103,6 +135,15 @@ class DualType(types.Number):
         # there is no conversion to one: it would drop the derivative without a word.
         to_integer = isinstance(other, (types.Integer, types.Boolean)) and not is_complex(self)
         return Conversion.unsafe if to_integer else None
+
+
+class PointType(DualType):
+    """The type of a dual at one of many points, which are in vectors together."""
+
+    kind_of_lanes = Apart
+
+    def __init__(self, base: types.Type, n: int) -> None:
+        super().__init__(base, n, "point")
 
 
 class RecallType(DualType):

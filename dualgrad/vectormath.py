@@ -39,10 +39,9 @@ _CALL = re.compile(
 )
 
 
-def allows_approximations(context: Any) -> bool:
-    """Whether the function that is being compiled does."""
-    flags = getattr(context.fastmath, "flags", ())
-    return "fast" in flags or "afn" in flags
+def allows_approximations(fastmath: Any) -> bool:
+    """Whether a function with this option allows them."""
+    return not {"fast", "afn"}.isdisjoint(FastMathOptions(fastmath).flags)
 
 
 @cache

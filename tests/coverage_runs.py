@@ -20,6 +20,7 @@ from numba.core import config
 from numba.core.errors import NumbaError
 
 import dualgrad as dg
+from dualgrad.transforms import batch_columns
 from tests import coverage_table as table
 from tests import differences
 from tests.complexstep import assert_same_bits, jacobians
@@ -62,6 +63,8 @@ WAYS: dict[str, Way] = {
     "float32": Way(lambda x: [x.astype(np.float32)], tolerance=2e-5),
     "nested": Way(lambda x: [x]),
     "optimized": Way(lambda x: [x], {"OPT": config._OptLevel(3)}),
+    "points": Way(lambda x: [x] if x.ndim == 1 else [], {"OPT": config._OptLevel(3)}),
+    "apart": Way(lambda x: [x] if x.ndim == 1 else []),
     "views": Way(lambda x: [x]),
     "pattern": Way(lambda x: [x]),
     "small": Way(lambda x: [*_few(x, 1), *_few(x, 0)]),  # for forms that look at no item
@@ -73,7 +76,10 @@ WAYS: dict[str, Way] = {
 APART = tuple(name for name, way in WAYS.items() if way.options is _CHECKED)
 
 
-OTHERS = ("strided", "fortran", "read-only", "float32", "nested", "optimized", "pattern")
+OTHERS = (
+    "strided", "fortran", "read-only", "float32", "nested", "optimized", "pattern", "points",
+    "apart",
+)  # fmt: skip
 
 
 def usual(row: table.Row) -> list[str]:
@@ -91,7 +97,7 @@ def failures(row: table.Row, name: str) -> Iterator[str]:
     with _options(way.options):
         for x in way.arrays(table.POINTS[row.point]):
             forms = tuple(it for it in row.forms if _is_defined(it, x, table.POINTS[row.point]))
-            run = {"nested": _nested, "views": _views, "pattern": _pattern}.get(name, _once)
+            run = RUNS.get(name, _once)
             for form, wrong in _by_forms(run, row, forms, x, way.tolerance):
                 yield f"{row.name}, {name} {x.shape}, {form}: {wrong}"
 
@@ -252,6 +258,26 @@ def _views(
             yield form, f"{value} and {slope} where {want} is right"
 
 
+def _points(
+    row: table.Row, forms: tuple[str, ...], f: Any, primal: Any, transform: Any, wanted: Any,
+    x: np.ndarray, tolerance: float,
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """The last of two points that are alike; the lanes are the inputs."""
+    mapped = dg.vmap(dg.value_and_jacobian(f, chunk=x.size))
+    values, derivatives = mapped(np.stack([x, x]))
+    last = [value[-1] for value in values], [derivative[-1] for derivative in derivatives]
+    yield from _once(row, forms, f, primal, lambda x: last, wanted, x, tolerance)
+
+
+def _apart(*arguments: Any) -> Iterator[tuple[str, str]]:
+    """The same with tangents in scalars."""
+    before, batch_columns.FEW = batch_columns.FEW, 99
+    try:
+        yield from _points(*arguments)
+    finally:
+        batch_columns.FEW = before
+
+
 def _pattern(
     row: table.Row, forms: tuple[str, ...], f: Any, primal: Any, transform: Any, wanted: Any,
     x: np.ndarray, tolerance: float,
@@ -266,3 +292,13 @@ def _pattern(
         if missing.any():
             yield form, f"the pattern lacks {np.argwhere(missing).tolist()}"
         start = stop
+
+
+#: How a row is run in a way, where that is not simply done.
+RUNS: dict[str, Any] = {
+    "nested": _nested,
+    "views": _views,
+    "pattern": _pattern,
+    "points": _points,
+    "apart": _apart,
+}

@@ -91,6 +91,20 @@ def test_loops_over_duals(flags):
     np.testing.assert_allclose(slope, slopes, rtol=1e-13, atol=1e-14)
 
 
+def test_helpers_take_the_flags_of_their_caller():
+    """As Numba has it, but whoever else calls them has them without."""
+    helper = njit(wave)
+
+    def product(x):
+        return x * helper(x)
+
+    for flags in (True, False):
+        mapped = dg.vmap(dg.derivative(njit(fastmath=flags)(product)))
+        mapped(X)
+        found = "_ZGV" in mapped.inspect_llvm(mapped.signatures[0])
+        assert found == (flags and bool(vectormath.version()))
+
+
 def test_not_without_leave():
     """To the last bit where nothing is allowed, even after the same with leave."""
     for flags in (True, False, {"contract", "nnan"}):

@@ -11,6 +11,7 @@ import pytest
 from numba import njit
 
 import dualgrad as dg
+from dualgrad.transforms import batch_columns
 
 
 def tilted(x, a):
@@ -339,3 +340,62 @@ class TestParallel:
         for k, found in results.items():
             for got in found:
                 np.testing.assert_allclose(got, 3 * (self.x + k) ** 2, rtol=1e-14)
+
+
+# ------------------------------------------------------------------------- points in vectors
+
+
+def ratios(x):
+    """Divisions, which Numba checks unless it is told that they are NumPy's."""
+    return x[0] / x[1] + np.exp(x[2] / x[3]) * x[4] / x[5]
+
+
+def d_ratios(x):
+    e = np.exp(x[2] / x[3])
+    return np.array([
+        1 / x[1], -x[0] / x[1] ** 2, e * x[4] / (x[3] * x[5]),
+        -e * x[2] * x[4] / (x[3] ** 2 * x[5]), e / x[5], -e * x[4] / x[5] ** 2,
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("options, attempts", [
+    ({"fastmath": True, "error_model": "numpy"}, [True]),
+    ({"fastmath": True}, [False]),  # a check leaves the loop
+    ({"error_model": "numpy"}, []),  # `exp` is computed number by number
+])  # fmt: skip
+def test_tangents_in_scalars_where_it_pays(options, attempts, monkeypatch):
+    found = []
+
+    def in_vectors(kernel, asked=batch_columns.in_vectors):
+        found.append(asked(kernel))
+        return found[-1]
+
+    monkeypatch.setattr(batch_columns, "in_vectors", in_vectors)
+    points = np.random.default_rng(3).uniform(0.5, 2.0, size=(37, 6))
+    mapped = dg.vmap(dg.value_and_grad(njit(**options)(ratios)))
+    values, rows = mapped(points)
+    np.testing.assert_allclose(values, ratios(points.T), rtol=1e-14)
+    np.testing.assert_allclose(rows, d_ratios(points.T).T, rtol=1e-13)
+    assert found == attempts
+
+
+def inner(x):
+    """What a point may be full of: complex numbers, matrices, derivatives, sorting, rules."""
+    z = (x[0] + 1j * x[1]) ** 2 / (x[2] - 1j)
+    a = np.array([[x[0], 1.0], [x[1], 3.0 + x[2]]])
+    y = np.linalg.solve(a, np.sort(x)[:2])
+    slope = dg_derivative(x[0], x[1])
+    return np.array([z.real, abs(z), y[0] * y[1], slope, np.linalg.norm(x), np.sum(a @ a)])
+
+
+dg_derivative = dg.derivative(lambda s, t: s * s * np.sin(s * t))
+
+
+def test_points_of_three_numbers():
+    points = np.random.default_rng(4).uniform(0.5, 2.0, size=(9, 3))
+    jacobian = dg.value_and_jacobian(inner)
+    values, rows = dg.vmap(jacobian)(points)
+    for value, row, point in zip(values, rows, points, strict=True):
+        expected = jacobian(point)
+        np.testing.assert_array_equal(value, expected[0])
+        np.testing.assert_allclose(row, expected[1], rtol=1e-13, atol=1e-14)

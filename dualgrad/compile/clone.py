@@ -8,6 +8,7 @@ from typing import Any
 
 from numba.core import compiler, types
 from numba.core.compiler_machinery import register_pass
+from numba.core.cpu import FastMathOptions
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import UnsupportedError
 
@@ -28,6 +29,7 @@ from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
 from dualgrad.types import DualType, over
+from dualgrad.vectormath import allows_approximations
 
 
 def duals_in(ty: types.Type) -> Iterator[DualType]:
@@ -60,12 +62,15 @@ class _Promote(Pass):
             if state.pipeline.from_python:
                 check_writes(code, activity, active)
             inline, deferred = state.flags.forceinline, state.pipeline.deferred
-            of_callee = partial(clone_of, deferred=deferred)
+            fastmath = state.flags.fastmath
+            of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)
             Rewriter(code, level, activity, state.args, of_callee, inline).run()
-            if deferred or state.flags.fastmath:
+            approximate = allows_approximations(fastmath)
+            if deferred or approximate:
                 kind = DeferredLibrary if deferred else CloneLibrary
                 name = state.func_id.func_qualname
                 state.library = kind(state.targetctx.codegen(), name)
+                state.library.approximate = approximate
                 state.library.enable_object_caching()
         return True
 
@@ -107,8 +112,10 @@ class Clone(DerivedDispatcher):
         from_python: bool = False,
         inline: bool = False,
         deferred: bool = False,
+        fastmath: Any = False,
     ) -> None:
         options = {
+            "fastmath": fastmath,  # or Numba would take that of whatever is being compiled
             **original.targetoptions,
             "no_cpython_wrapper": not from_python,
             "no_cfunc_wrapper": True,
@@ -159,20 +166,23 @@ def clone_of(
     result: DualType | None = None,
     inline: bool = False,
     deferred: bool = False,
+    fastmath: Any = False,
 ) -> Dispatcher:
     """The clone of an `@njit` function.
 
     `result` is the dual type that returned buffers must be able to hold, for a caller that
     writes derivatives into them. One that is `inline` becomes part of its caller's machine code,
     and may return the items of an array instead of that. One that is `deferred`, as callees of such
-    a clone are, is optimised as a part of its callers only.
+    a clone are, is optimised as a part of its callers only. `fastmath` is what it takes from its
+    caller if it has no such option itself, as Numba does it.
     """
     if hasattr(original, "for_duals"):  # a transform, or a function with a rule of its own
         return original.for_duals()
     if isinstance(original, Clone):
         original = original.original
     known = derived(original, "clones")
-    key = result, inline, deferred
+    fastmath = FastMathOptions(original.targetoptions.get("fastmath", fastmath))
+    key = result, inline, deferred, frozenset(fastmath.flags)
     if key not in known:
-        known[key] = Clone(original, result, inline=inline, deferred=deferred)
+        known[key] = Clone(original, result, False, inline, deferred, fastmath)
     return known[key]

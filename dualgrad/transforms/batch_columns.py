@@ -6,9 +6,11 @@ once, and where one sweep has room for all columns the seeds are set once too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dualgrad.lanes import FLAGS_APART
 from dualgrad.transforms import chunks
 from dualgrad.transforms.batch import (
     NO_POINTS,
@@ -22,9 +24,15 @@ from dualgrad.transforms.columns import Columns, sweeps
 from dualgrad.transforms.plans import VmapPlan
 from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.sweep import Input, Output, compiled, indented, tupled
+from dualgrad.types import PointType
+from dualgrad.vectormath import allows_approximations
 
 #: Up to so many columns are unrolled; their duals take eight kilobytes of the stack.
 LARGEST = 32
+#: Up to so many tangents are numbers of their own: LLVM puts those of several points into a vector,
+#: where it can; where it cannot they take little longer. Of more they would, and are so only where
+#: it does, and functions like `exp` have vectors, too.
+FEW, MORE = 4, 8
 
 
 def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
@@ -42,13 +50,24 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
     phases = [_ColumnsOfPoints(plan, types_of_point, out, size) for size in sizes]
     exact, columns = None, phases
     scalars = not any(is_array(types_of_point[k]) for k in plan.argnums)
+    attempt = False
     if (scalars or n is not None) and may_be_exact(phases[0]):
-        exact = _ExactColumns(plan, types_of_point, out, sizes[0])
+        fast = allows_approximations(plan.function.targetoptions.get("fastmath", False))
+        attempt = vmap.apart and FEW < sizes[0] <= MORE and fast
+        kind = _ColumnsApart if attempt or (vmap.apart and sizes[0] <= FEW) else _ExactColumns
+        exact = kind(plan, types_of_point, out, sizes[0])
         columns = [] if scalars else phases[1:] or phases
     text = _source(columns, exact, mapped, vmap.part)
     sweeping = [*columns, *([exact] if exact else [])]
     names = {name: value for sweep in sweeping for name, value in sweep.names.items()}
-    return compiled(vmap.name, text, names)
+    function: Any = compiled(vmap.name, text, names)
+    function.is_attempt = attempt
+    return function
+
+
+def in_vectors(kernel: str) -> bool:
+    """Whether LLVM has put points into vectors, as its code for arithmetic on tangents says."""
+    return bool(re.search(rf" = f\w+ {' '.join(FLAGS_APART)} <\d+ x ", kernel))
 
 
 def _source(
@@ -259,3 +278,9 @@ class _ExactColumns(_ColumnsOfPoints):
             yield f"    {copy(f'{y}.size', 'm', f'item_at(g{o.i}{self.tag}, m)')}"
         else:
             yield copy(1, 0, y)
+
+
+class _ColumnsApart(_ExactColumns):
+    """The same, for LLVM to compute several points at once."""
+
+    levels = (PointType,)

@@ -204,9 +204,22 @@ class _KernelCompiler(_FunctionCompiler):
             usual.pipeline_class,
         )  # fmt: skip
         self.plan, self.chunk = plan, chunk
+        self._kernel: Any = None
 
     def _get_implementation(self, args: Any, kws: Any) -> Any:
-        return self.plan.build(args, self.chunk)
+        self._kernel = self._kernel or self.plan.build(args, self.chunk)
+        return self._kernel
+
+    def _compile_core(self, args: Any, return_type: Any) -> Any:
+        self._kernel = None
+        result = super()._compile_core(args, return_type)
+        if getattr(self._kernel, "is_attempt", False):
+            from dualgrad.transforms.batch_columns import in_vectors
+
+            if not in_vectors(result.library.get_llvm_str()):
+                self._kernel = replace(self.plan, apart=False).build(args, self.chunk)
+                result = super()._compile_core(args, return_type)
+        return result
 
 
 def _stub(plan: Any, signature: inspect.Signature) -> Any:
