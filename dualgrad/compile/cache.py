@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 import numpy
 from numba.core import bytecode, compiler, config
-from numba.core.runtime import rtsys
+from numba.core.runtime import _nrt_python
 from numba.core.serialize import dumps
 
 from dualgrad import recall, symbols, vectormath  # noqa: F401  (code from disk may use their names)
@@ -128,8 +129,8 @@ class DiskCache:
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled for these argument types, or None."""
         # Not all that Numba prepares for compiling: that takes it longer than all of this, as it
-        # imports `scipy.linalg` and more.
-        rtsys.initialize(target_context)
+        # compiles its runtime, and imports `scipy.linalg` and more.
+        _name_runtime()
         path = self._path(sig, target_context)
         if path is None:
             return None
@@ -171,6 +172,13 @@ class DiskCache:
             return None
         name = f"{plan.name}-{plan.function.__name__}".replace("<", "").replace(">", "")
         return cache_dir() / f"{name[:64]}-{key[:40]}{_SUFFIX}"
+
+
+@functools.cache
+def _name_runtime() -> None:
+    """Tell LLVM what kernels call of Numba's runtime, as far as they have not compiled it in."""
+    for name, address in _nrt_python.c_helpers.items():
+        llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def _surroundings() -> list[Any]:
