@@ -20,7 +20,7 @@ from numba.core import config
 from numba.core.errors import NumbaError
 
 import dualgrad as dg
-from dualgrad.transforms import batch_columns
+from dualgrad.transforms import batch_exact
 from tests import coverage_table as table
 from tests import differences
 from tests.complexstep import assert_same_bits, jacobians
@@ -271,11 +271,11 @@ def _points(
 
 def _apart(*arguments: Any) -> Iterator[tuple[str, str]]:
     """The same with tangents in scalars."""
-    before, batch_columns.FEW = batch_columns.FEW, 99
+    before, batch_exact.FEW = batch_exact.FEW, 99
     try:
         yield from _points(*arguments)
     finally:
-        batch_columns.FEW = before
+        batch_exact.FEW = before
 
 
 def _pattern(

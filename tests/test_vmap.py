@@ -199,6 +199,27 @@ def test_numbers_beside_an_array(argnums, dtype):
         assert not array[:, 1].any() and not constant.any()
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 9])
+def test_numbers_in_other_chunks(chunk):
+    """As many lanes as there are numbers, or fewer, or more."""
+
+    def f(x, y, z):
+        return x * y**2, np.exp(y * z)
+
+    x, y, z = X.T
+    g = dg.vmap(dg.jacobian(f, (0, 1, 2), chunk=chunk))
+    of_first, of_second = g(x, y, z)
+    np.testing.assert_allclose(of_first, (y**2, 2 * x * y, 0 * z), rtol=1e-14)
+    np.testing.assert_allclose(of_second, np.exp(y * z) * (0 * x, z, y), rtol=1e-14)
+    h = dg.vmap(dg.grad(lambda v, y, z: v[0] * y + np.sum(v) * z, (0, 1, 2), chunk=chunk))
+    by_v, by_y, by_z = h(X, y, z)
+    expected = np.repeat(z[:, None], 3, axis=1)
+    expected[:, 0] += y
+    np.testing.assert_allclose(by_v, expected, rtol=1e-14)
+    np.testing.assert_allclose(by_y, x, rtol=1e-14)
+    np.testing.assert_allclose(by_z, X.sum(axis=1), rtol=1e-14)
+
+
 def test_lanes_fitted_to_the_first_call():
     """Without a chunk the kernel has as many lanes as the first call has inputs, and takes any."""
 

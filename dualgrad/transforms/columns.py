@@ -81,7 +81,7 @@ class Columns(Sweep):
         """The first column; less than zero if so the next sweep begins at a line of the cache."""
         o, it = self.outputs[0], self.inputs[0]
         alone = self.one_output and self.plan.one_argument
-        if not alone or self._result(o, it).out is None or not self._is_streamed(o, it):
+        if not alone or self.result_for(o, it).out is None or not self._is_streamed(o, it):
             return "0"  # what is allocated here begins at a line
         return f"-columns_before(out, a{it.k}.size)"
 
@@ -150,7 +150,7 @@ class Columns(Sweep):
                 if self.plan.with_value and arrays:
                     yield from self.value(o)
                 for it in self.inputs:
-                    yield from self._result(o, it).allocate(self)
+                    yield from self.result_for(o, it).allocate(self)
 
     def values(self) -> Iterator[str]:
         """Keep the values of outputs that are numbers; arrays were kept by `allocate`."""
@@ -158,7 +158,8 @@ class Columns(Sweep):
             if self.plan.with_value and not o.is_array:
                 yield from self.value(o)
 
-    def _result(self, o: Output, it: Input) -> Result:
+    def result_for(self, o: Output, it: Input) -> Result:
+        """Where the derivatives of an output by an input go."""
         return Result(o, (it,), part_of_out(self.out, self.places(o, it)), boxed=self.plan.part)
 
     def places(self, o: Output, it: Input) -> list[tuple[int, bool]]:
@@ -170,7 +171,7 @@ class Columns(Sweep):
         """Copy the lanes of one output to the columns of one input."""
         if not o.active:
             return
-        r, k, tag, n = self._result(o, it), it.k, self.tag, self.n
+        r, k, tag, n = self.result_for(o, it), it.k, self.tag, self.n
         item = f"item_at(g{o.i}{tag}, m)" if o.is_array else f"y{o.i}{tag}"
         loop = [f"for m in range(y{o.i}{tag}.size):"] if o.is_array else []
         before = f"{r.start(self)} + " if r.points else ""
@@ -194,14 +195,14 @@ class Columns(Sweep):
 
     def _is_streamed(self, o: Output, it: Input) -> bool:
         """Whether columns of an output by an input may be written past the caches."""
-        r, dual = self._result(o, it), o.item
+        r, dual = self.result_for(o, it), o.item
         whole = o.is_array and it.is_array and r.contiguous and not r.points
         return whole and is_streamed(self.derivative_type(o, it.dual), dual)
 
     def _stream(self, o: Output, it: Input, item: str, row: str) -> Iterator[str]:
         """Write all lanes of one output past the caches, if the result is so long."""
         if self._is_streamed(o, it):
-            r, k, tag = self._result(o, it), it.k, self.tag
+            r, k, tag = self.result_for(o, it), it.k, self.tag
             yield f"if stop - first == {self.n} and streams(r{r.name}, a{k}.size, c):"
             yield f"    for m in range(y{o.i}{tag}.size):"
             yield f"        stream_lanes(r{r.name}, {row}, {item})"
