@@ -220,6 +220,25 @@ def test_numbers_in_other_chunks(chunk):
     np.testing.assert_allclose(by_z, X.sum(axis=1), rtol=1e-14)
 
 
+def test_sizes_of_the_first_call():
+    """Those of several arrays are known from it; others are right as well."""
+
+    def seen(camera, point):
+        return np.array([camera[0] * point[0] + camera[-1], point[-1] * np.sum(camera)])
+
+    mapped = dg.vmap(dg.jacobian(seen, (0, 1)))
+    for sizes in ((3, 2), (2, 3), (4, 1), (3, 2), (9, 8)):
+        camera, point = (np.random.default_rng(n).normal(size=(5, n)) for n in sizes)
+        by_camera, by_point = np.zeros((5, 2, sizes[0])), np.zeros((5, 2, sizes[1]))
+        by_camera[:, 0, 0] = point[:, 0]
+        by_camera[:, 0, -1] += 1.0
+        by_camera[:, 1] = point[:, -1:]
+        by_point[:, 0, 0], by_point[:, 1, -1] = camera[:, 0], camera.sum(axis=1)
+        for got, wanted in zip(mapped(camera, point), (by_camera, by_point), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-14, atol=1e-15)
+    assert len(mapped.signatures) == 1
+
+
 def test_lanes_fitted_to_the_first_call():
     """Without a chunk the kernel has as many lanes as the first call has inputs, and takes any."""
 

@@ -56,7 +56,7 @@ def in_vectors(kernel: str) -> bool:
 def _source(
     phases: list[ColumnsOfPoints], exact: ExactColumns | None, mapped: Mapped, part: bool
 ) -> str:
-    """The source of the kernel; `exact` is for points with as many columns as it has lanes."""
+    """The source of the kernel; `exact` is for points whose inputs have the sizes that it knows."""
     first = [*phases, exact][0]
     assert first is not None
     point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
@@ -70,7 +70,7 @@ def _source(
     body += [line for it in buffers for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
     body += first.allocate(arrays=False)
     if exact:
-        body += [f"if total == {exact.n}:", *indented(["pass", *exact.seeds("1.0")])]
+        body += [f"if {exact.fits}:", *indented(["pass", *exact.seeds("1.0")])]
         loop = [*point, *exact.sweep(), "p += 1"]
         body += ["    while p < end:", *indented(indented(loop))]
     if phases:

@@ -24,23 +24,32 @@ FEW, MORE = 4, 8
 
 def exact_columns(vmap: VmapPlan, like: ColumnsOfPoints) -> ExactColumns | None:
     """The sweep for points that have as many columns as `like` has lanes, if there is one."""
-    if not _may_be_exact(like):
+    sizes = vmap.sizes if sum(vmap.sizes) == like.n else _sizes(like)
+    if not _may_be_exact(like) or min(sizes) < 1:
         return None
     kind = ExactColumns
     if vmap.apart and like.n <= (MORE if _is_fast(like) else FEW):
         kind = ColumnsApart
-    return kind(like.plan, like.types, like.out, like.n)
+    exact = kind(like.plan, like.types, like.out, like.n)
+    exact.sizes = sizes
+    return exact
+
+
+def _sizes(columns: ColumnsOfPoints) -> tuple[int, ...]:
+    """How many columns each input has if there are as many as lanes; zeros if that says nothing."""
+    arrays = sum(it.is_array for it in columns.inputs)
+    left = columns.n - len(columns.inputs) + arrays if arrays == 1 else 0
+    return tuple(left if it.is_array else 1 for it in columns.inputs)
 
 
 def _may_be_exact(columns: ColumnsOfPoints) -> bool:
-    """Whether the columns of each input can be told if there are as many as lanes."""
+    """Whether inputs and results are such that they can be taken item by item."""
     few = columns.n <= LARGEST and columns.dual.depth == 1
     arrays = [it for it in columns.inputs if it.is_array]
-    some_left = columns.n > len(columns.inputs) - len(arrays) if arrays else True
     at_once = all(it.type.ndim == 1 and not columns.is_written(it) for it in arrays)
     cells = [(o, it) for o in columns.outputs for it in columns.inputs]
     in_rows = all(columns.result_for(*cell).contiguous for cell in cells)
-    return few and len(arrays) < 2 and some_left and at_once and in_rows
+    return few and at_once and in_rows
 
 
 def _is_fast(columns: ColumnsOfPoints) -> bool:
@@ -55,14 +64,20 @@ class ExactColumns(ColumnsOfPoints):
     """
 
     suffix = "e"
+    #: How many columns each input has.
+    sizes: tuple[int, ...]
+
+    @property
+    def fits(self) -> str:
+        """The expression for whether a point has just these columns."""
+        pairs = zip(self.inputs, self.sizes, strict=True)
+        return " and ".join(f"{it.size} == {size}" for it, size in pairs)
 
     def columns_of(self, it: Input) -> range:
-        """The columns of an argument. There is one array at most."""
-        scalars = [other.k for other in self.inputs if not other.is_array]
-        size = self.n - len(scalars) if it.is_array else 1
-        first = sum(k < it.k for k in scalars)
-        first += sum(self.n - len(scalars) for o in self.inputs if o.is_array and o.k < it.k)
-        return range(first, first + size)
+        """The columns of an input."""
+        place = self.inputs.index(it)
+        first = sum(self.sizes[:place])
+        return range(first, first + self.sizes[place])
 
     def buffers(self) -> Iterator[str]:
         """Buffers of duals, for all points."""

@@ -130,6 +130,7 @@ class VmapPlan:
     in_axes: Any  # an axis, None, or a tuple with an entry for each argument
     parallel: bool = False
     part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
+    sizes: tuple[int, ...] = ()  # of what is differentiated by, at the points that it is made for
     apart: bool = True  # whether tangents may be in scalars, those of many points in vectors
     name: str = "vmap"
 

@@ -88,11 +88,12 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     if type(plan) is not ColumnsPlan or inner.chunk is not None or empty:
         return None
     try:
-        n = _inputs(transform, args)
+        sizes = _sizes(transform, args)
     except (ValueError, IndexError):  # axes that do not fit: the kernel says which
         return None
+    n = sum(sizes)
     if mapped:
-        return _with_chunk(transform, (n,)) if 1 < n <= AT_POINT else None
+        return _with_chunk(transform, (n,), sizes) if 1 < n <= AT_POINT else None
     lanes = SMALL * ceil(n / SMALL)
     of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums if k < len(args))
     # alone: a second size for what is left in larger calls would take as long to compile
@@ -110,12 +111,17 @@ def _has_chunk(transform: Transform) -> bool:
 
 def _inputs(transform: Transform, args: Sequence[Any]) -> int:
     """By how many numbers it differentiates, at one point if it is mapped."""
+    return sum(_sizes(transform, args))
+
+
+def _sizes(transform: Transform, args: Sequence[Any]) -> tuple[int, ...]:
+    """How many each argument has of them."""
     plan = transform.plan
     if isinstance(plan, VmapPlan):
         axes = plan.axes_of(len(args))
-        return _inputs(plan.function, [_at_point(*it) for it in zip(args, axes, strict=True)])
+        return _sizes(plan.function, [_at_point(*it) for it in zip(args, axes, strict=True)])
     primals = args[0] if isinstance(plan, HvpPlan) else args
-    return sum(np.size(primals[k]) for k in plan.argnums if k < len(primals))
+    return tuple(np.size(primals[k]) for k in plan.argnums if k < len(primals))
 
 
 def _at_point(arg: Any, axes: Any) -> Any:
@@ -126,10 +132,12 @@ def _at_point(arg: Any, axes: Any) -> Any:
     return arg if axes is None else np.take(arg, 0, axes)
 
 
-def _with_chunk(transform: Transform, n: int | tuple[int, ...]) -> Transform:
+def _with_chunk(
+    transform: Transform, n: int | tuple[int, ...], sizes: tuple[int, ...] = ()
+) -> Transform:
     plan, chunk = transform.plan, transform.chunk
     if isinstance(plan, VmapPlan):
-        plan = replace(plan, function=_with_chunk(plan.function, n))
+        plan = replace(plan, function=_with_chunk(plan.function, n, sizes), sizes=sizes)
     else:
         chunk = n
     return transform_of(plan, chunk, transform.signature, transform.cache)
