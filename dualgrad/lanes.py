@@ -42,9 +42,8 @@ from dualgrad.types import (
 LARGEST_LITERAL = 0x10000
 #: Products and sums of tangents may become one operation.
 FLAGS = ("contract",)
-#: With zeros that are known no sum need be made, if the sign of a zero does not matter. To tell
-#: tangents that are scalars from other numbers serves `arcp`, which is about divisions alone.
-FLAGS_APART = ("nsz", "arcp", "contract")
+#: `arcp`, which is about divisions alone, tells tangents that are scalars from other numbers.
+FLAGS_APART = ("arcp", "contract")
 #: Up to so many lanes it pays to look for zeros among them.
 FEW = 16
 
@@ -143,7 +142,8 @@ def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> 
         parts = [_combine(context, builder, part_of(ty), op, *pair) for pair in pairs]
         return joined(builder, ty, *parts)
     if ty.in_vector:
-        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=_flags(context, ty))
+        flags = FLAGS_APART if isinstance(ty, Apart) else FLAGS
+        instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=flags)
         return by_vector(builder, ty, instruction, u, v)
     base = (ty.base, ty.base)
     return _lane_by_lane(
@@ -212,13 +212,6 @@ def scale(
 def _knows_zeros(context: Any, ty: Lanes) -> bool:
     """Whether LLVM may come to know tangents as zeros: those of few inputs, whose seeds it sees."""
     return ty.n <= FEW and is_deferred(context)
-
-
-def _flags(context: Any, ty: Lanes) -> tuple[str, ...]:
-    """What LLVM may do with arithmetic on tangents: more where it may come to know zeros."""
-    if not _knows_zeros(context, ty):
-        return FLAGS
-    return FLAGS_APART if isinstance(ty, Apart) else ("nsz", *FLAGS)
 
 
 def _turn(context: Any, builder: Any, ty: Lanes, u: Any, factor: Any) -> Any:
