@@ -247,3 +247,14 @@ def test_readme_example_prints_what_it_says() -> None:
     with contextlib.redirect_stdout(printed):
         exec(compile(code, str(README), "exec"), {"__name__": "readme"})
     assert printed.getvalue() == output
+
+
+def test_what_is_imported_when_it_is_asked_for() -> None:
+    """Names of `__all__` are there, and only what is used is imported."""
+    lines = [
+        "import sys, dualgrad as dg",
+        "assert not {'dualgrad.sparse', 'dualgrad.check'} & {*sys.modules}",
+        "assert all(hasattr(dg, name) and name in dir(dg) for name in dg.__all__)",
+        "assert not hasattr(dg, 'nothing')",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
