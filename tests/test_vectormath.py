@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import mpmath
@@ -58,6 +61,22 @@ def test_every_function(dtype):
             np.testing.assert_allclose(slope, np.array(wanted, float), 4 * rtol, rtol)
 
 
+@needed
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_at_the_ends_of_the_domains(dtype):
+    """The one flag `afn` promises infinities and nan where the exact function has them."""
+    ends = [0.0, 5e-324, 1e-310, 0.5, 1.0, 2.0, 88.8, 709.9, 745.2, 3e5, 1e22, 1e308, np.inf]
+    ends += [np.nan]
+    x = np.resize([sign * end for end in ends for sign in (1, -1)], 64).astype(dtype)
+    flags = ({"error_model": "numpy"}, {"error_model": "numpy", "fastmath": {"afn"}})
+    exact, close = (dg.vmap(dg.value_and_derivative(njit(**it)(all_of_them)))(x) for it in flags)
+    rtol = 32 * np.finfo(dtype).eps
+    for wanted, found in zip(exact, close, strict=True):
+        for k, (want, got) in enumerate(zip(wanted, found, strict=True)):
+            np.testing.assert_allclose(got, want, rtol, 0.0, err_msg=str(k))
+
+
 def wave(x):
     return np.exp(-x * x) * np.sin(3.0 * x) / (1.0 + np.tanh(x))
 
@@ -89,6 +108,22 @@ def test_loops_over_duals(flags):
         slopes = np.array([mpmath.diff(exactly, mpmath.mpf(it)) for it in X], float)
     np.testing.assert_allclose(value, wanted, rtol=1e-14)
     np.testing.assert_allclose(slope, slopes, rtol=1e-13, atol=1e-14)
+
+
+@needed
+def test_from_disk(tmp_path):
+    """Another process finds the functions that the code calls."""
+    lines = [
+        "import numpy as np, dualgrad as dg",
+        "from numba import njit",
+        "f = njit(fastmath=True)(lambda x: np.exp(np.sin(x)))",
+        "print(dg.vmap(dg.derivative(f))(np.linspace(0.1, 0.9, 33)).tolist())",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+    printed = [subprocess.check_output(command, env=variables) for _ in range(2)]
+    assert printed[0] == printed[1]
+    assert b"_ZGV" in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_helpers_take_the_flags_of_their_caller():

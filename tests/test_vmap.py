@@ -431,6 +431,30 @@ def inner(x):
 dg_derivative = dg.derivative(lambda s, t: s * s * np.sin(s * t))
 
 
+def shared(x):
+    """The argument itself, a view of it, and complex numbers."""
+    return x, x[::-1], x[1], (x[0] + 2j * x[1]) * x, (x[2] - 1j) ** 3
+
+
+@pytest.mark.parametrize("more", [0, 2, 6])  # tangents in scalars, in one vector, in two
+def test_results_that_are_the_argument_or_complex(more):
+    points = np.random.default_rng(5).normal(size=(9, 3 + more))
+    n = points.shape[1]
+    values, rows = dg.vmap(dg.value_and_jacobian(shared, chunk=n))(points)
+    for value, wanted in zip(values, zip(*map(shared, points), strict=True), strict=True):
+        np.testing.assert_allclose(value, np.stack(wanted), rtol=1e-14)
+    unit = np.eye(n)
+    wanted = [np.broadcast_to(it, (9, *it.shape)) for it in (unit, unit[::-1], unit[1])]
+    z = points[:, 0] + 2j * points[:, 1]
+    wanted += [z[:, None, None] * unit + points[:, :, None] * (unit[0] + 2j * unit[1])]
+    wanted += [3.0 * (points[:, 2, None] - 1j) ** 2 * unit[2]]
+    for row, expected in zip(rows, wanted, strict=True):
+        np.testing.assert_allclose(row, expected, rtol=1e-13)
+    written = points.copy()
+    square = dg.vmap(dg.grad(lambda x: np.sum(x**2), chunk=n))
+    np.testing.assert_allclose(square(written, out=written), 2.0 * points, rtol=1e-15)
+
+
 def test_points_of_three_numbers():
     points = np.random.default_rng(4).uniform(0.5, 2.0, size=(9, 3))
     jacobian = dg.value_and_jacobian(inner)
