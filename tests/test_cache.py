@@ -312,3 +312,17 @@ class TestObjects:
         del f, g
         gc.collect()
         assert [it for it in alive if it() is not None] == []
+
+
+def test_statistics_of_the_runtime(tmp_path):
+    """Numba counts allocations, if it is told to, also where nothing is compiled."""
+    lines = [
+        "import numpy as np, dualgrad as dg",
+        "dg.grad(lambda x: x[0] * x[1])(np.array([2.0, 3.0]))",
+        "from numba.core.runtime import rtsys",
+        "print(rtsys.get_allocation_stats().alloc > 0)",
+    ]
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path), "NUMBA_NRT_STATS": "1"}
+    for _ in range(2):
+        command = [sys.executable, "-c", "\n".join(lines)]
+        assert subprocess.check_output(command, env=variables).strip() == b"True"

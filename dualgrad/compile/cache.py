@@ -177,6 +177,8 @@ class DiskCache:
 @functools.cache
 def _name_runtime() -> None:
     """Tell LLVM what kernels call of Numba's runtime, as far as they have not compiled it in."""
+    if config.NRT_STATS:
+        _nrt_python.memsys_enable_stats()
     for name, address in _nrt_python.c_helpers.items():
         llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
