@@ -147,8 +147,8 @@ def run(
     flags.error_model = "numpy"  # an infinite derivative is a number, not an exception
     flags.nrt = True
     if vectormath.allows_approximations(context.fastmath):
-        flags.fastmath, function = vectormath.APPROXIMATE, vectormath.renamed(function)
-    sig = signature(returns, *arg_types)
+        flags.fastmath = vectormath.APPROXIMATE
+    context, sig = vectormath.apart(context), signature(returns, *arg_types)
     compiled = context.compile_subroutine(builder, function, sig, flags=flags)
     return context.call_internal(builder, compiled.fndesc, sig, args)
 

@@ -37,6 +37,7 @@ from dualgrad.types import (
     is_complex,
     real_of,
 )
+from dualgrad.vectormath import apart
 
 #: From here on Numba calls `pow` for a power.
 LARGEST_LITERAL = 0x10000
@@ -63,7 +64,8 @@ def call(context: Any, builder: Any, fn: Any, arg_types: Any, args: Any) -> tupl
         if n is not None and 0 < n <= LARGEST_LITERAL:
             x = context.cast(builder, cast[0], signature.args[0], signature.return_type)
             return signature.return_type, _positive_power(builder, x, n)
-    return signature.return_type, context.get_function(function, signature)(builder, cast)
+    implementation = apart(context).get_function(function, signature)
+    return signature.return_type, implementation(builder, cast)
 
 
 def _positive_power(builder: Any, x: Any, n: int) -> Any:

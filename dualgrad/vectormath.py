@@ -14,7 +14,6 @@ import os
 import platform
 import re
 from functools import cache
-from types import FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -44,14 +43,24 @@ def allows_approximations(fastmath: Any) -> bool:
     return not {"fast", "afn"}.isdisjoint(FastMathOptions(fastmath).flags)
 
 
+def apart(context: Any) -> Any:
+    """The context, with code of its own for its flags.
+
+    Numba keeps what it compiles for its own functions, such as `math.hypot`, and for the rules, by
+    their code, whatever the flags are: the first who calls them would decide for all.
+    """
+    if not context.fastmath:
+        return context
+    known = _internal(frozenset(context.fastmath.flags))
+    if context.cached_internal_func is not known:
+        context = context.subtarget(cached_internal_func=known)
+    return context
+
+
 @cache
-def renamed(function: Any) -> Any:
-    """A function of another name, as Numba keeps what it compiles by code, whatever the flags."""
-    name = f"{function.__name__}_approximately"
-    code = function.__code__.replace(co_name=name)
-    return FunctionType(
-        code, function.__globals__, name, function.__defaults__, function.__closure__
-    )
+def _internal(flags: frozenset[str]) -> dict[Any, Any]:
+    """What has been compiled with these flags."""
+    return {}
 
 
 @cache

@@ -151,3 +151,28 @@ def test_not_without_leave():
         )
         if flags is False:
             np.testing.assert_array_equal(values, [f(x) for x in X])
+
+
+@needed
+@pytest.mark.parametrize("place", ["active", "constant", "helper"])
+def test_functions_that_numba_compiles_once(place):
+    """It keeps its own code for `hypot` and integer powers, whatever the flags of the first are."""
+
+    @njit
+    def helper(x):
+        return math.hypot(x, 1.2) ** 3
+
+    def f(x, c):
+        if place == "active":
+            return math.hypot(x, c) ** 3
+        if place == "constant":
+            return x * math.hypot(c, 1.5) ** 3
+        return c * helper(x)
+
+    for flags in (False, True):
+        original = njit(fastmath=flags)(f)
+        mapped = dg.vmap(dg.value_and_derivative(original), in_axes=(0, 0))
+        values, _ = mapped(X, X)
+        assert ("_hypot(<" in mapped.inspect_llvm(mapped.signatures[0])) == flags
+        if not flags:
+            np.testing.assert_array_equal(values, [original(x, x) for x in X])

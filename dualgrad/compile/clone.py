@@ -29,7 +29,7 @@ from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
 from dualgrad.types import DualType, over
-from dualgrad.vectormath import allows_approximations
+from dualgrad.vectormath import allows_approximations, apart
 
 
 def duals_in(ty: types.Type) -> Iterator[DualType]:
@@ -66,6 +66,7 @@ class _Promote(Pass):
             of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)
             Rewriter(code, level, activity, state.args, of_callee, inline).run()
             approximate = allows_approximations(fastmath)
+            state.targetctx = apart(state.targetctx)
             if deferred or approximate:
                 kind = DeferredLibrary if deferred else CloneLibrary
                 name = state.func_id.func_qualname
