@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import compileall
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dualgrad
 from bench.common import JAX, Target, Workload
 from bench.peers import installed
 from tests.programs import d_rosenbrock, vec
@@ -50,6 +52,7 @@ def run(code: str, cache: str | None = None) -> Any:
 
 
 def workloads(smoke: bool) -> Iterator[Workload]:
+    compileall.compile_dir(Path(dualgrad.__file__).parent, quiet=1)  # as pip has done to the others
     kept = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, kept)
     jax = {JAX: lambda: run(BY_JAX)} if installed("jax") else {}
