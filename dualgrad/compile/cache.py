@@ -196,7 +196,7 @@ def _versions() -> tuple[Any, ...]:
     That of SciPy is read from its files: its import takes longer than all else here.
     """
     root = Path(__file__).parents[1]
-    ours = sorted(_states(str(root)))
+    ours = repr(sorted(_states(str(root))))  # as one, which is fast to hash
     spec = importlib.util.find_spec("scipy")
     scipy = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
     of_scipy = scipy.read_bytes() if scipy and scipy.exists() else scipy

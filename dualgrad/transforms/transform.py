@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numba.core import config, types
 from numba.core.dispatcher import OmittedArg, _FunctionCompiler
 from numba.core.errors import NumbaError
+from numba.np.numpy_support import from_dtype, map_layout
 
 from dualgrad.compile.activity import Summary
 from dualgrad.compile.cache import DiskCache
@@ -22,6 +24,8 @@ from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
 Chunk = int | tuple[int, ...] | None
+#: Types of the items of most arrays.
+_USUAL = {np.dtype(it).str for it in (np.float64, np.float32, np.complex128, np.int64, np.int32)}
 
 
 class Transform(DerivedDispatcher):
@@ -69,6 +73,14 @@ class Transform(DerivedDispatcher):
                 return super()._compile_for_args(*args, **kws)
         except (NumbaError, NotImplementedError) as error:
             raise explain(error, self.plan) from error
+
+    def typeof_pyval(self, val: Any) -> types.Type:
+        # Numba asks first whether an array is masked, and so imports `numpy.ma`.
+        if type(val) is not np.ndarray or val.dtype.str not in _USUAL:
+            return super().typeof_pyval(val)
+        ty = types.Array(from_dtype(val.dtype), val.ndim, map_layout(val), not val.flags.writeable)
+        self._types_active_call.add(ty)
+        return ty
 
     def _fitted(self, args: tuple[Any, ...]) -> Any:
         """What was compiled for the types of a call, and for its sizes if these are small."""
