@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -258,3 +259,16 @@ def test_what_is_imported_when_it_is_asked_for() -> None:
         "assert not hasattr(dg, 'nothing')",
     ]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_what_a_first_call_does_not_import(tmp_path) -> None:
+    """What takes longer to import than code from disk to run; compiled at first, then from disk."""
+    lines = [
+        "import sys, numpy as np, dualgrad as dg",
+        "assert (dg.grad(lambda x: x[0] * x[1])(np.array([1.0, 2.0])) == [2.0, 1.0]).all()",
+        "assert not {'scipy.linalg', 'numpy.ma'} & {*sys.modules}",
+        "assert (dg.grad(lambda x: np.vdot(x, x))(np.array([1.0, 2.0])) == [2.0, 4.0]).all()",
+    ]
+    for _ in range(2):
+        environment = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, env=environment)

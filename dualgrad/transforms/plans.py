@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +18,26 @@ from numba.core import types
 
 def register_rules() -> None:
     """Tell Numba of duals; of `scipy.special` too, once there is a function that may use it."""
-    from dualgrad import arrays  # noqa: F401
+    with _scipy_at_need():
+        from dualgrad import arrays  # noqa: F401
 
     if "scipy.special" in sys.modules:
         from dualgrad import special  # noqa: F401
+
+
+@contextmanager
+def _scipy_at_need() -> Iterator[None]:
+    """Let Numba not ask whether SciPy has BLAS: it does, and its import takes longer than ours.
+
+    Each function that calls BLAS or LAPACK asks again.
+    """
+    from numba.np import linalg
+
+    asked, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        yield
+    finally:
+        linalg.ensure_blas = asked
 
 
 @dataclass(frozen=True)
