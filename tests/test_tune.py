@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from numba import njit
@@ -131,8 +133,68 @@ def test_first_call_fits_its_inputs():
         np.testing.assert_allclose(gradient(x, 3.0), 9.0 * x**2, rtol=1e-14)
     assert len(gradient.signatures) == 2
     assert tuning.fitted(gradient, [X, 2.0, None]).chunk == (16,)
-    assert tuning.fitted(gradient, [X[:8], 2.0, None]) is None
+    assert tuning.fitted(gradient, [X[:8], 2.0, None]).chunk == (8,)
+    assert tuning.fitted(gradient, [np.ones(32), 2.0, None]) is None
     assert tuning.fitted(dg.grad(scaled, chunk=4), [X, 2.0, None]) is None
+
+
+@njit
+def cosines(x):
+    return np.sum(np.cos(x)) * x[0]
+
+
+def d_cosines(x):
+    slopes = -np.sin(x) * x[0]
+    slopes[0] += np.sum(np.cos(x))
+    return slopes
+
+
+def _kernel(gradient):
+    [kernel] = gradient.overloads.values()
+    return kernel.fndesc.llvm_func_name
+
+
+def test_many_inputs_after_few():
+    """A kernel for few inputs asks for that of any size, which is found from then on."""
+    gradient = dg.grad(njit(cosines.py_func))
+    kernels = []
+    for n in (3, 16, 17, 3, 40):
+        x = np.linspace(0.5, 1.0, n)
+        np.testing.assert_allclose(gradient(x), d_cosines(x), rtol=1e-14)
+        kernels.append(_kernel(gradient))
+    assert kernels[0] == kernels[1] != kernels[2] == kernels[3] == kernels[4]
+
+
+def test_compiled_code_takes_the_kernel_of_any_size():
+    gradient = dg.grad(njit(cosines.py_func))
+    x = np.linspace(0.5, 1.0, 3)
+    gradient(x)
+    narrow = _kernel(gradient)
+    caller = njit(lambda x: gradient(x))
+    np.testing.assert_allclose(caller(x), d_cosines(x), rtol=1e-14)
+    assert _kernel(gradient) != narrow
+
+
+def test_many_inputs_in_threads():
+    """Whichever thread asks first, and whatever the others call meanwhile."""
+    gradient = dg.grad(njit(cosines.py_func))
+    points = [np.linspace(0.5, 1.0, n) for n in (3, 40, 9, 64, 2, 17)] * 2
+    with ThreadPoolExecutor(len(points)) as pool:
+        for _ in range(3):
+            for x, slopes in zip(points, pool.map(gradient, points), strict=True):
+                np.testing.assert_allclose(slopes, d_cosines(x), rtol=1e-14)
+    assert len(gradient.overloads) == 1
+
+
+def test_many_inputs_after_few_where_the_wide_kernel_fails(monkeypatch):
+    """What was asked for is not needed for the call: it says so, and goes on."""
+    gradient = dg.grad(njit(cosines.py_func), cache=False)
+    few, many = np.linspace(0.5, 1.0, 3), np.linspace(0.5, 1.0, 40)
+    gradient(few)
+    monkeypatch.setattr(type(gradient._compiler), "compile", lambda *_: 1 / 0)
+    with pytest.warns(RuntimeWarning, match="few lanes: division by zero"):
+        np.testing.assert_allclose(gradient(many), d_cosines(many), rtol=1e-14)
+    np.testing.assert_allclose(gradient(few), d_cosines(few), rtol=1e-14)
 
 
 def test_first_call_of_vmap_fits_its_inputs():

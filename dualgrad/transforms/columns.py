@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from dualgrad.transforms import chunks
@@ -11,6 +11,7 @@ from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.streams import is_streamed
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
+from dualgrad.transforms.wider import asking
 
 
 def kernel(plan: ColumnsPlan, arg_types: Any, n: Any) -> Any:
@@ -19,7 +20,7 @@ def kernel(plan: ColumnsPlan, arg_types: Any, n: Any) -> Any:
     That of a part has two arguments more and computes the columns from `start` to `total` alone.
     """
     phases = phases_of(plan, arg_types[: len(arg_types) - 2 * plan.part], n)
-    text = source(phases)  # which also says what names it uses
+    text = source(phases, asking(n))  # which also says what names it uses
     names = {name: value for phase in phases for name, value in phase.names.items()}
     return compiled(plan.name, text, names)
 
@@ -33,11 +34,11 @@ def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
     return [Columns(plan, list(types_of_f), out, size) for size in sizes]
 
 
-def source(phases: list[Columns]) -> str:
-    """The source of the kernel."""
+def source(phases: list[Columns], asking: Iterable[str] = ()) -> str:
+    """The source of the kernel, with lines that ask for another if there are many columns."""
     first = phases[0]
     parameters = [*(f"a{k}" for k in range(len(first.types))), "out"]
-    body = [*first.offsets(), *first.allocate(arrays=False)]
+    body = [*first.offsets(), *asking, *first.allocate(arrays=False)]
     if first.plan.part:
         parameters += ["start", "total"]
     else:

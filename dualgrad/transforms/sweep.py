@@ -24,6 +24,7 @@ from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import lanes_io, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import largest, place, private, smallest
+from dualgrad.transforms.wider import ask_for_more
 from dualgrad.types import DualType, RecallType, complex_of, depth, is_complex, over, primal
 
 
@@ -83,13 +84,13 @@ class Output:
 NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
-        as_array_of, copy_into, place, private, promote, room_for, value_of, lanes_io.borrowed,
-        lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane, lanes_io.lane_at,
-        lanes_io.on_stack, lanes_io.present, lanes_io.put_known, lanes_io.put_seeded,
-        lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed, lanes_io.set_seed,
-        lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes, lanes_io.with_tangent,
-        recall_values, record_values, streams.columns_before, streams.empty, streams.end_stream,
-        streams.stream_lanes, streams.streams,
+        as_array_of, ask_for_more, copy_into, place, private, promote, room_for, value_of,
+        lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
+        lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
+        lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
+        lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
+        lanes_io.with_tangent, recall_values, record_values, streams.columns_before, streams.empty,
+        streams.end_stream, streams.stream_lanes, streams.streams,
     )
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba.core import config, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import OmittedArg, _FunctionCompiler
 from numba.core.errors import NumbaError
 from numba.np.numpy_support import from_dtype, map_layout
@@ -20,6 +21,7 @@ from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
 from dualgrad.pages import keep_freed_memory
+from dualgrad.transforms import wider
 from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 
 #: Numbers of lanes: one, or those of sweeps, the first for what has as many columns; None is ours.
@@ -54,6 +56,7 @@ class Transform(DerivedDispatcher):
         self._compiler: Any = _KernelCompiler(self._compiler, plan, chunk)
         self._inner = self if inner else None
         keep_freed_memory()
+        self._narrow: set[tuple[types.Type, ...]] = set()  # whose kernels are for few inputs
         self._callbacks: dict[Any, Any] = {}  # code that C may call must not be deleted
         if cache and not inner:
             self._cache = DiskCache(self)
@@ -66,11 +69,7 @@ class Transform(DerivedDispatcher):
             return lazily(self)
         try:
             with _without_collection():
-                fit = self._fitted(args)
-                if fit is not None:
-                    self.add_overload(fit)
-                    return fit.entry_point
-                return super()._compile_for_args(*args, **kws)
+                return self._fitted(args) or super()._compile_for_args(*args, **kws)
         except (NumbaError, NotImplementedError) as error:
             raise explain(error, self.plan) from error
 
@@ -83,7 +82,7 @@ class Transform(DerivedDispatcher):
         return ty
 
     def _fitted(self, args: tuple[Any, ...]) -> Any:
-        """What was compiled for the types of a call, and for its sizes if these are small."""
+        """The entry to what is compiled for the types of a call, and for its sizes if small."""
         in_sweeps = isinstance(self.plan, ColumnsPlan) and not self.plan.parallel
         if not in_sweeps and not isinstance(self.plan, VmapPlan):
             return None
@@ -93,9 +92,41 @@ class Transform(DerivedDispatcher):
         other = fitted(self, given)
         if other is None:
             return None
-        entry = other._compile_for_args(*args)
-        [found] = [it for it in other.overloads.values() if it.entry_point is entry]
-        return found
+        with global_compiler_lock:
+            entry = other._compile_for_args(*args)
+            [fit] = [it for it in other.overloads.values() if it.entry_point is entry]
+            arg_types = fit.signature.args
+            if arg_types not in self.overloads:  # by another thread
+                self.add_overload(fit)
+                if in_sweeps:
+                    self._narrow.add(arg_types)
+                    wider.listen(fit, self)
+            return self.overloads[arg_types].entry_point
+
+    def widen(self, arg_types: tuple[types.Type, ...]) -> None:
+        """Compile the kernel for any size where there is one for the size of a first call."""
+        with global_compiler_lock:
+            if arg_types not in self._narrow:
+                return
+            narrow = self.overloads.pop(arg_types)
+            try:
+                self.compile(arg_types)
+                self._narrow.remove(arg_types)
+            finally:
+                self.overloads.setdefault(arg_types, narrow)
+                known = [*self.overloads.values()]
+                self._reset_overloads()  # of two for the same types Numba would find neither
+                for it in known:
+                    self.add_overload(it)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        # What asks for more lanes must not run in threads of compiled code, which may hold the GIL.
+        self.widen(tuple(self.fold_argument_types(args, kws)[1]))
+        return super().get_call_template(args, kws)
+
+    def get_compile_result(self, sig: Any) -> Any:
+        self.widen(tuple(sig.args))
+        return super().get_compile_result(sig)
 
     def for_duals(self) -> Transform:
         """The transform as functions of duals call it, one level of duals deeper."""

@@ -97,7 +97,7 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     lanes = SMALL * ceil(n / SMALL)
     of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums if k < len(args))
     # alone: a second size for what is left in larger calls would take as long to compile
-    return _with_chunk(transform, (lanes,)) if of_array and SMALL < lanes < LARGE else None
+    return _with_chunk(transform, (lanes,)) if of_array and lanes < LARGE else None
 
 
 def _has_chunk(transform: Transform) -> bool:

@@ -1,0 +1,74 @@
+"""Kernels of few lanes, for the few inputs of a first call, and what one does with many.
+
+Numba tells calls apart by the types of arguments, not by their sizes. So the kernel itself notices,
+and asks, once, for the one that is made for any size: it is compiled then and there, and found by
+all later calls. The call that asked goes on as it began, in more sweeps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import warnings
+import weakref
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+#: More sweeps than these are many.
+SWEEPS = 2
+_SYMBOL = "dualgrad_ask_for_more_lanes"
+#: Who uses a kernel, and for which types, by its name in compiled code, which it keeps on disk.
+_users: dict[str, list[tuple[weakref.ref[Any], tuple[types.Type, ...]]]] = {}
+
+
+def listen(kernel: Any, transform: Any) -> None:
+    """Let a compiled kernel, which a transform uses, ask for another."""
+    users = _users.setdefault(kernel.fndesc.llvm_func_name, [])
+    users.append((weakref.ref(transform), kernel.signature.args))
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+def _ask(name: bytes) -> None:
+    for user, arg_types in _users.pop(name.decode(), []):
+        transform = user()
+        if transform is None:
+            continue
+        try:
+            transform.widen(arg_types)
+        except Exception as error:  # what the kernel computes is right without
+            text = f"{transform!r} stays at few lanes: {error}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+llvm.add_symbol(_SYMBOL, ctypes.cast(_ask, ctypes.c_void_p).value)
+
+
+@intrinsic
+def ask_for_more(typingctx: Any) -> Any:
+    """Ask for the kernel of any size, the first time that this one comes here."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        name, flag = builder.function.name, ir.IntType(8)
+        asked = cgutils.add_global_variable(builder.module, flag, f"{name}.asked")
+        asked.linkage, asked.initializer = "internal", flag(0)
+        first = builder.icmp_unsigned("==", builder.load(asked), flag(0))
+        with builder.if_then(first, likely=False):
+            builder.store(flag(1), asked)
+            text = context.insert_const_string(builder.module, name)
+            kind = ir.FunctionType(ir.VoidType(), [text.type])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, _SYMBOL), [text])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def asking(n: Any) -> list[str]:
+    """Lines of a kernel that ask if it has many columns for its lanes, and these are few.
+
+    That is how they are given if they are fitted to a first call (`tune.fitted`): alone in a tuple.
+    """
+    narrow = isinstance(n, tuple) and len(n) == 1
+    return [f"if columns > {SWEEPS * n[0]}:", "    ask_for_more()"] if narrow else []
