@@ -147,7 +147,7 @@ def hits(transform):
 
 @pytest.fixture(scope="module")
 def gradient():
-    return dg.grad(njit(lambda x: np.sum(x * x * x)))
+    return dg.grad(njit(lambda x: np.sum(x * x * x)), chunk=8)
 
 
 class TestFiles:

@@ -53,14 +53,14 @@ def is_buffer(ty: types.Type | None) -> bool:
         return is_buffer(ty.type)
     if isinstance(ty, types.BaseTuple):
         return any(is_buffer(item) for item in ty)
-    return not isinstance(ty, _VALUES)
+    return _VALUES.isdisjoint(type(ty).__mro__)  # `isinstance` asks each class of Numba's
 
 
-_VALUES = (
+_VALUES = {
     types.Number, types.Boolean, types.NoneType, types.UnicodeType, types.Opaque, types.Omitted,
     types.Dummy, types.SliceType, types.RangeType, types.RangeIteratorType, types.DType,
     types.Literal, types.EnumMember, type(None),
-)  # fmt: skip
+}  # fmt: skip
 
 
 def can_carry(ty: types.Type | None) -> bool:
@@ -75,7 +75,7 @@ def can_carry(ty: types.Type | None) -> bool:
         return can_carry(ty.dtype)
     if isinstance(ty, types.BoundFunction):
         return can_carry(ty.this)
-    return not isinstance(ty, _VALUES)
+    return _VALUES.isdisjoint(type(ty).__mro__)
 
 
 _UFUNCS = (np.ufunc, DUFunc)

@@ -93,6 +93,7 @@ class Transform(DerivedDispatcher):
         if other is None:
             return None
         with global_compiler_lock:
+            other._cache_hits, other._cache_misses = self._cache_hits, self._cache_misses
             entry = other._compile_for_args(*args)
             [fit] = [it for it in other.overloads.values() if it.entry_point is entry]
             arg_types = fit.signature.args
