@@ -18,6 +18,7 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 
 from dualgrad import lanes, recall, steering, vectormath
+from dualgrad.expressions import in_place
 from dualgrad.types import (
     DualType,
     PatternType,
@@ -135,6 +136,9 @@ class Call:
         ]
         arg_types = [*wide, *[self.result_type for _ in extra]]
         returns = self.result_type if returns is None else returns
+        emitted = in_place(self.context, self.builder, function, arg_types, [*values, *extra])
+        if emitted:
+            return self.context.cast(self.builder, emitted[1], emitted[0], returns)
         return run(self.context, self.builder, function, returns, arg_types, [*values, *extra])
 
 

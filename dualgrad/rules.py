@@ -328,4 +328,5 @@ def function_of(name: str, arguments: str, expression: str) -> Callable[..., Any
     """The function of that name, with these arguments, that an expression is."""
     function: Callable[..., Any] = eval(f"lambda {arguments}: {expression}", globals())
     function.__name__ = function.__qualname__ = name
+    function.is_expression = True  # type: ignore[attr-defined]
     return function

@@ -59,8 +59,7 @@ def _truediv(c: Call) -> Any:
     return c.lanes(lanes.strong_scale, u, reciprocal)
 
 
-def _reciprocal_of_second(x: Any, y: Any) -> Any:
-    return 1.0 / y
+_reciprocal_of_second = rules.function_of("reciprocal_of_second", "x, y", "1.0 / y")
 
 
 def _inverse_of_second(x: Any, y: Any) -> Any:

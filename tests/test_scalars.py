@@ -14,6 +14,7 @@ import mpmath
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.base import BaseContext
 
 import dualgrad as dg
 
@@ -401,3 +402,26 @@ def test_second_derivatives(kind: type) -> None:
     for (e, exact), slope in zip(table.items(), slopes, strict=True):
         expected = eval(exact, {"x": float(x), "math": math})
         assert slope == pytest.approx(expected, rel=1e-13 if kind is np.float64 else 1e-5), e
+
+
+def test_rules_that_are_expressions_compile_no_function(monkeypatch):
+    """Those with a branch do, and all where the original allows approximations."""
+    compiled = []
+    usual = BaseContext.compile_subroutine
+
+    def compile_subroutine(self, builder, impl, *args, **kws):
+        compiled.append(impl.__name__)
+        return usual(self, builder, impl, *args, **kws)
+
+    monkeypatch.setattr(BaseContext, "compile_subroutine", compile_subroutine)
+
+    def several(x):
+        return np.sqrt(x) * np.log(x) / (1.0 + np.exp(x)) + np.tanh(x)
+
+    slope = dg.derivative(njit(several), cache=False)
+    step = 1e-30j
+    assert math.isclose(slope(0.7), several(0.7 + step).imag / 1e-30, rel_tol=1e-14)
+    assert {it for it in compiled if it.startswith("d_")} == {"d_tanh"}
+    fast = dg.derivative(njit(fastmath=True)(several), cache=False)
+    assert math.isclose(fast(0.7), slope(0.7), rel_tol=1e-14)
+    assert {"d_sqrt", "d_log", "d_exp", "reciprocal_of_second"} <= set(compiled)
