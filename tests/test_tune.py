@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import float64, njit
 
 import dualgrad as dg
 from dualgrad.transforms import tune as tuning
+from dualgrad.transforms import wider
 
 
 @njit
@@ -173,6 +179,45 @@ def test_compiled_code_takes_the_kernel_of_any_size():
     caller = njit(lambda x: gradient(x))
     np.testing.assert_allclose(caller(x), d_cosines(x), rtol=1e-14)
     assert _kernel(gradient) != narrow
+
+
+def test_compiled_code_that_takes_it_as_a_function():
+    gradient = dg.grad(njit(cosines.py_func))
+    x = np.linspace(0.5, 1.0, 3)
+    gradient(x, np.empty(3))
+    narrow, vector = _kernel(gradient), float64[::1]
+    assert gradient.get_compile_result(vector(vector, vector)) in gradient.overloads.values()
+    assert _kernel(gradient) != narrow
+
+
+def test_transforms_that_may_ask_are_not_kept():
+    gradient = dg.grad(njit(cosines.py_func), cache=False)
+    gradient(np.ones(3))
+    there = weakref.ref(gradient)
+    assert there() in wider._users
+    del gradient
+    gc.collect()
+    assert there() is None
+
+
+def test_many_inputs_after_few_from_disk(tmp_path):
+    """The kernel of another process asks as that which is compiled does."""
+    lines = [
+        "import numpy as np, dualgrad as dg",
+        "gradient = dg.grad(lambda x: np.sum(x * x * x))",
+        "for n in (3, 40):",
+        "    x = np.linspace(0.5, 1.0, n)",
+        "    np.testing.assert_allclose(gradient(x), 3 * x * x, rtol=1e-14)",
+        "    [kernel] = gradient.overloads.values()",
+        "    print(kernel.fndesc.llvm_func_name)",
+        "print(sum(gradient.stats.cache_misses.values()))",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+    printed = [subprocess.check_output(command, env=variables).split() for _ in range(2)]
+    (narrow, wide, misses), again = printed
+    assert narrow != wide and misses == b"2"
+    assert again == [narrow, wide, b"0"]
 
 
 def test_many_inputs_in_threads():

@@ -101,7 +101,7 @@ class Transform(DerivedDispatcher):
                 self.add_overload(fit)
                 if in_sweeps:
                     self._narrow.add(arg_types)
-                    wider.listen(fit, self)
+                    wider.listen(self)
             return self.overloads[arg_types].entry_point
 
     def widen(self, arg_types: tuple[types.Type, ...]) -> None:

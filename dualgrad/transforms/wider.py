@@ -15,27 +15,32 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 #: More sweeps than these are many.
 SWEEPS = 2
 _SYMBOL = "dualgrad_ask_for_more_lanes"
-#: Who uses a kernel, and for which types, by its name in compiled code, which it keeps on disk.
-_users: dict[str, list[tuple[weakref.ref[Any], tuple[types.Type, ...]]]] = {}
+#: The transforms whose kernels may ask.
+_users: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def listen(kernel: Any, transform: Any) -> None:
-    """Let a compiled kernel, which a transform uses, ask for another."""
-    users = _users.setdefault(kernel.fndesc.llvm_func_name, [])
-    users.append((weakref.ref(transform), kernel.signature.args))
+def listen(transform: Any) -> None:
+    """Let the kernels of a transform ask for others."""
+    with global_compiler_lock:
+        _users.add(transform)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 def _ask(name: bytes) -> None:
-    for user, arg_types in _users.pop(name.decode(), []):
-        transform = user()
-        if transform is None:
-            continue
+    with global_compiler_lock:
+        asking = [
+            (transform, arg_types)
+            for transform in _users
+            for arg_types, kernel in transform.overloads.items()
+            if kernel.fndesc.llvm_func_name == name.decode()  # which it keeps on disk
+        ]
+    for transform, arg_types in asking:
         try:
             transform.widen(arg_types)
         except Exception as error:  # what the kernel computes is right without
