@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import compileall
+import inspect
 import json
 import os
 import shutil
@@ -17,20 +18,15 @@ from typing import Any
 import dualgrad
 from bench.common import JAX, Target, Workload
 from bench.peers import installed
-from tests.programs import d_rosenbrock, vec
+from tests.programs import d_rosenbrock, rosenbrock_loop, vec
 
 N = 10
 GRADIENT = f"""
 import numpy as np
 from numba import njit
 import dualgrad as dg
-@njit
-def f(x):
-    s = 0.0
-    for i in range(x.size - 1):
-        s += 100 * (x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 2
-    return s
-print(dg.grad(f)(np.array({vec(N).tolist()})).tolist())
+{inspect.getsource(rosenbrock_loop.py_func)}
+print(dg.grad(rosenbrock_loop)(np.array({vec(N).tolist()})).tolist())
 """
 BY_JAX = f"""
 import jax, jax.numpy as jnp, numpy as np
