@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import NumbaTypeError
 
 import dualgrad as dg
 from dualgrad import rules
@@ -408,3 +409,17 @@ def test_functions_at_infinity_leave_other_inputs_alone(name, end):
 def test_a_function_with_starred_arguments_is_refused():
     with pytest.raises(TypeError, match=r"takes \*rest.*wrap it"):
         dg.grad(lambda x, *rest: x[0] * rest[0])
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "i8", "i4", "i2", "?", ">f8"])
+def test_types_of_arrays_are_those_of_numba(dtype):
+    """Ours tells those of most arrays by itself, and leaves to Numba what it refuses."""
+    gradient = dg.grad(lambda x: np.sum(x))
+    usual = super(type(gradient), gradient).typeof_pyval
+    a = np.zeros((3, 4), dtype)
+    fixed = np.zeros(3, dtype)
+    fixed.flags.writeable = False
+    for it in (a, a.T, a[:, 1], a[::2], a[:0], a[1, 1:2], a[0, 0, ...], fixed):
+        assert gradient.typeof_pyval(it) == usual(it)
+    with pytest.raises(NumbaTypeError, match="MaskedArray"):
+        gradient(np.ma.masked_array(a))
