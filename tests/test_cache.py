@@ -261,6 +261,37 @@ def test_processes(tmp_path):
     assert result(start())[0] == 0
 
 
+RECURSION = """
+from numba import njit
+import dualgrad as dg
+
+@njit
+def even(x, n):
+    return x if n == 0 else odd(x, n - 1) * 0.5 + x
+
+@njit
+def odd(x, n):
+    return x * x if n == 0 else even(x, n - 1) * x
+
+@njit
+def product(x, n):
+    return product(x, n - 1) * x if n > 0 else 1.0
+
+print(*dg.value_and_derivative(even)(3.0, 4), dg.derivative(lambda x: product(x, 3))(2.0))
+"""
+
+
+def test_functions_that_call_each_other(tmp_path):
+    """Their machine code has references to what Numba keeps in memory: the next process crashed."""
+    environ = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", RECURSION], env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["14.25", "10.75", "12.0"]  # x + x**2 (1/2 + x / 4) at 3
+
+
 def of_this_module(x):
     return x * x
 

@@ -153,7 +153,7 @@ class DiskCache:
     def save_overload(self, sig: Any, cres: Any) -> None:
         """Keep what was compiled for these argument types, if it can be kept."""
         path = self._path(sig, cres.target_context)
-        if path is None or cres.library.has_dynamic_globals:
+        if path is None or cres.library.has_dynamic_globals or _refers_to_process(cres.library):
             return
         payload = dumps(cres._reduce())
         try:
@@ -172,6 +172,17 @@ class DiskCache:
             return None
         name = f"{plan.name}-{plan.function.__name__}".replace("<", "").replace(">", "")
         return cache_dir() / f"{name[:64]}-{key[:40]}{_SUFFIX}"
+
+
+def _refers_to_process(library: Any) -> bool:
+    """Whether machine code has references that cannot be resolved where it is loaded from disk.
+
+    Functions that call each other do: through variables that Numba fills once both are compiled.
+    """
+    module = library._final_module
+    symbols = itertools.chain(module.functions, module.global_variables)
+    names = [it.name for it in symbols if it.is_declaration and not it.name.startswith("llvm.")]
+    return any(llvm.address_of_symbol(name) is None for name in names)
 
 
 @functools.cache
