@@ -139,6 +139,49 @@ def test_recursion() -> None:
     assert dg.value_and_derivative(halving)(3.0, 4) == (halving(3.0, 4), 1.875)
 
 
+@njit
+def ring(x, n):
+    return next_in_ring(x, n - 1) * x if n > 0 else x
+
+
+@njit
+def next_in_ring(x, n):
+    return last_in_ring(x, n - 1) + ring(x, 1) if n > 0 else 2 * x
+
+
+@njit
+def last_in_ring(x, n):
+    return ring(x, n - 1) * next_in_ring(x, n - 2) if n > 0 else 3 * x
+
+
+@njit
+def rings(x):
+    return ring(x[0], 5) + next_in_ring(x[1], 4) * last_in_ring(x[2], 3)
+
+
+def test_functions_that_call_each_other() -> None:
+    """In whatever order, and the functions themselves can be called afterwards: they could not."""
+    x = np.array([1.1, 1.2, 1.3])
+    value, gradient = dg.value_and_grad(rings)(x)
+    assert value == rings(x)
+    analytic = [rings.py_func(x + 1e-30j * e).imag / 1e-30 for e in np.eye(3)]
+    np.testing.assert_allclose(gradient, analytic, rtol=1e-14)
+    for f in (last_in_ring, next_in_ring, ring):
+        value, slope = dg.value_and_derivative(f)(1.5, 6)
+        assert value == f(1.5, 6)
+        np.testing.assert_allclose(slope, f.py_func(1.5 + 1e-30j, 6).imag / 1e-30, rtol=1e-14)
+
+
+@njit
+def runs_away(x):
+    return runs_away(x - 1)
+
+
+def test_runaway_recursion_is_refused() -> None:
+    with pytest.raises(dg.NotDifferentiable, match="runaway recursion"):
+        dg.derivative(runs_away)(1.0)
+
+
 # ----------------------------------------------------------------- what is promoted, and what not
 
 
@@ -227,3 +270,44 @@ def test_ravel_of_strided_arguments_is_a_copy(argnums: Any) -> None:
         one, two = njit(flattened)(x, w)  # which writes to them
         assert number == one == {"strided": 1.0, "C": 21.0, "F": 7.0}[order]
         np.testing.assert_array_equal(array, two)
+
+
+# ------------------------------------------------------------------------------- what is compiled
+
+
+@njit
+def slope_and_offset(t, p=2.0, q=1.0):
+    return p * t, q
+
+
+@njit
+def pairs(x):
+    for i in range(x.size - 1):
+        yield x[i], slope_and_offset(x[i + 1], q=0.5)
+
+
+@njit
+def by_helpers(x, apply):
+    s = 0.0
+    for a, (b, c) in pairs(x):
+        s += a * b + c + apply(a, 3)
+    return s
+
+
+@njit
+def cubed(a, n):
+    return a**n
+
+
+def test_helpers_are_not_compiled_for_numbers() -> None:
+    """Their types are inferred, as those of the function itself."""
+
+    def f(x):
+        return by_helpers(x, cubed)
+
+    gradient = dg.grad(f)(X)
+    for helper in (slope_and_offset, pairs, by_helpers, cubed):
+        assert not helper.overloads, helper
+    a, b, c = X
+    np.testing.assert_allclose(gradient, [2 * b + 3 * a**2, 2 * (a + c) + 3 * b**2, 2 * b])
+    assert dg.value_and_grad(f)(X)[0] == njit(f)(X)

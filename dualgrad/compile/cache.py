@@ -180,8 +180,8 @@ def _refers_to_process(library: Any) -> bool:
     Functions that call each other do: through variables that Numba fills once both are compiled.
     """
     module = library._final_module
-    symbols = itertools.chain(module.functions, module.global_variables)
-    names = [it.name for it in symbols if it.is_declaration and not it.name.startswith("llvm.")]
+    used = itertools.chain(module.functions, module.global_variables)
+    names = [it.name for it in used if it.is_declaration and not it.name.startswith("llvm.")]
     return any(llvm.address_of_symbol(name) is None for name in names)
 
 

@@ -14,9 +14,10 @@ from numba.core import compiler, config, ir, ir_utils, types
 from numba.core.ccallback import CFunc
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.errors import NumbaError, UnsupportedError
+from numba.core.errors import NumbaError, TypingError, UnsupportedError
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
+from numba.core.typing import Context, signature
 
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.types import DualType, primal
@@ -29,6 +30,7 @@ class Typed:
     func_ir: Any
     typemap: dict[str, types.Type]
     calltypes: dict[Any, Any]
+    return_type: types.Type
 
 
 def primal_type(ty: types.Type) -> types.Type:
@@ -254,7 +256,7 @@ class _Stop(Pass):
     _name = "dualgrad_stop"
 
     def run_pass(self, state: Any) -> bool:
-        state.cr = Typed(state.func_ir, state.typemap, state.calltypes)
+        state.cr = Typed(state.func_ir, state.typemap, state.calltypes, state.return_type)
         return True
 
 
@@ -267,6 +269,51 @@ class _FrontEnd(compiler.CompilerBase):
         move_indices_of_kernels(pm)
         pm.finalize()
         return [pm]
+
+
+#: Calls in progress whose results are inferred from a part of their code.
+_in_part: set[Any] = set()
+
+
+class _TypesOnly(Context):
+    """A typing context that does not compile an `@njit` function to know what a call returns.
+
+    Numba compiles it then and there, and if it is recursive, for a function that is not compiled
+    but typed here: neither could be called any more.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.__dict__ = context.__dict__
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        if _in_part and isinstance(func, types.Dispatcher):
+            return self._resolve_user_function_type(func, args, kws)  # not known to fail for good
+        return super().resolve_function_type(func, args, kws)
+
+    def _resolve_user_function_type(self, func: Any, args: Any, kws: Any, *rest: Any) -> Any:
+        if isinstance(func, types.Dispatcher):
+            dispatcher = func.dispatcher
+            usual = type(dispatcher).get_call_template is Dispatcher.get_call_template
+            if usual and dispatcher._can_compile and not dispatcher.is_compiling:
+                pysig, args = dispatcher.fold_argument_types(args, kws)
+                return signature(self._returned(dispatcher, args), *args).replace(pysig=pysig)
+        return super()._resolve_user_function_type(func, args, kws, *rest)
+
+    def _returned(self, dispatcher: Dispatcher, args: tuple[types.Type, ...]) -> types.Type:
+        frame = self.callstack.match(dispatcher.py_func, args)
+        if frame is None:
+            return typed(dispatcher, args).return_type
+        result = None
+        if frame not in _in_part:
+            _in_part.add(frame)
+            try:
+                result = frame.typeinfer.return_types_from_partial()
+            finally:
+                _in_part.remove(frame)
+        if result is None:
+            raise TypingError("cannot type infer runaway recursion")
+        frame.add_return_type(result)
+        return result
 
 
 def is_object_mode(dispatcher: Any) -> bool:
@@ -282,19 +329,17 @@ def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     if arg_types not in known:
         flags = compiler.Flags()
         dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
-        with dispatcher._compiling_counter:  # how Numba knows a recursive call
-            known[arg_types] = compiler.compile_extra(
-                dispatcher.typingctx, dispatcher.targetctx, dispatcher.py_func, arg_types, None,
-                flags, dispatcher.locals, pipeline_class=_FrontEnd,
-            )  # fmt: skip
+        known[arg_types] = compiler.compile_extra(
+            _TypesOnly(dispatcher.typingctx), dispatcher.targetctx, dispatcher.py_func, arg_types,
+            None, flags, dispatcher.locals, pipeline_class=_FrontEnd,
+        )  # fmt: skip
     return known[arg_types]
 
 
 def retyped(state: Any, dispatcher: Dispatcher) -> Typed:
     """The types that a function under compilation would have for its primal arguments."""
     primal_args = tuple(primal_type(ty) for ty in state.args)
-    with dispatcher._compiling_counter:
-        result = type_inference_stage(
-            state.typingctx, state.targetctx, state.func_ir, primal_args, None, state.locals
-        )
-    return Typed(state.func_ir, result.typemap, result.calltypes)
+    result = type_inference_stage(
+        _TypesOnly(state.typingctx), state.targetctx, state.func_ir, primal_args, None, state.locals
+    )
+    return Typed(state.func_ir, result.typemap, result.calltypes, result.return_type)
