@@ -11,7 +11,7 @@ from numba import njit, types
 
 import dualgrad as dg
 from dualgrad.compile.activity import Activity, summarise
-from dualgrad.compile.frontend import typed
+from dualgrad.compile.frontend import derived, typed
 
 X = np.array([0.1, 0.7, 0.3])
 FLOATS = types.Array(types.float64, 1, "C")
@@ -311,3 +311,18 @@ def test_helpers_are_not_compiled_for_numbers() -> None:
     a, b, c = X
     np.testing.assert_allclose(gradient, [2 * b + 3 * a**2, 2 * (a + c) + 3 * b**2, 2 * b])
     assert dg.value_and_grad(f)(X)[0] == njit(f)(X)
+
+
+def test_clones_have_machine_code_if_asked() -> None:
+    """What calls them links their code."""
+
+    @njit
+    def f(x):
+        return cubed(x[0], 2) * x[1]
+
+    dg.grad(f)(X)
+    [clone] = derived(f, "clones").values()
+    [code] = clone.overloads.values()
+    assert not code.library._is_emitted
+    assert code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
+    assert code.library._is_emitted

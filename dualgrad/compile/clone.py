@@ -65,14 +65,10 @@ class _Promote(Pass):
             fastmath = state.flags.fastmath
             of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)
             Rewriter(code, level, activity, state.args, of_callee, inline).run()
-            approximate = allows_approximations(fastmath)
             state.targetctx = apart(state.targetctx)
-            if deferred or approximate:
-                kind = DeferredLibrary if deferred else CloneLibrary
-                name = state.func_id.func_qualname
-                state.library = kind(state.targetctx.codegen(), name)
-                state.library.approximate = approximate
-                state.library.enable_object_caching()
+            kind = DeferredLibrary if deferred else CloneLibrary
+            state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.approximate = allows_approximations(fastmath)
         return True
 
 
