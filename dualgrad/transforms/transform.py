@@ -76,9 +76,21 @@ class Transform(DerivedDispatcher):
     def typeof_pyval(self, val: Any) -> types.Type:
         # Numba asks first whether an array is masked, and so imports `numpy.ma`.
         if type(val) is not np.ndarray or val.dtype.str not in _USUAL:
-            return super().typeof_pyval(val)
+            return self._type_by_numba(val)
         ty = types.Array(from_dtype(val.dtype), val.ndim, map_layout(val), not val.flags.writeable)
         self._types_active_call.add(ty)
+        return ty
+
+    def _type_by_numba(self, val: Any) -> types.Type:
+        if not isinstance(val, (np.ndarray, np.generic)):
+            return super().typeof_pyval(val)
+        try:
+            ty = super().typeof_pyval(val)
+        except NumbaError:
+            masked = isinstance(val, np.ma.MaskedArray)
+            raise _unknown(val, "filled(...)" if masked else "astype(float)") from None
+        if ty == types.pyobject or getattr(ty, "dtype", ty) == types.float16:
+            raise _unknown(val, "astype(float)")
         return ty
 
     def _fitted(self, args: tuple[Any, ...]) -> Any:
@@ -218,6 +230,11 @@ def _without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _unknown(argument: Any, method: str) -> TypeError:
+    kind = f"{type(argument).__name__} of {argument.dtype}"
+    return TypeError(f"an argument is a {kind}, which Numba does not know; pass .{method} of it")
 
 
 def _holds_dask_arrays(argument: Any) -> bool:
