@@ -12,6 +12,7 @@ from numba import njit, types
 import dualgrad as dg
 from dualgrad.compile.activity import Activity, summarise
 from dualgrad.compile.frontend import derived, typed
+from tests.complexstep import assert_same_bits
 
 X = np.array([0.1, 0.7, 0.3])
 FLOATS = types.Array(types.float64, 1, "C")
@@ -122,6 +123,33 @@ def test_errors_of_the_function_are_its_own() -> None:
     with pytest.raises(Custom, match="too small"):
         dg.grad(raises_custom, chunk=3)(X)
     assert dg.value_and_derivative(catches)(3.0) == (9.0, 6.0)
+
+
+@njit
+def raises_what_it_knows(x):
+    y = np.sqrt(x)
+    if y[0] > 1.0:
+        raise KeyError("large", y[0], x.size, (3 * y[1], 3), y, y[0] + 1j * y[1])
+    return y[0] * y[1]
+
+
+@njit
+def raises_in_helper(x):
+    return x[0] ** 2 + raises_what_it_knows(x)
+
+
+@pytest.mark.parametrize("transform", [dg.grad, dg.hessian])
+def test_errors_have_values(transform: Any) -> None:
+    derivative = transform(raises_in_helper)
+    derivative(np.ones(3))
+    arguments = []
+    for f in (raises_in_helper, derivative):
+        with pytest.raises(KeyError, match="large") as caught:
+            f(np.array([2.0, 3.0, 5.0]))
+        arguments.append(caught.value.args)
+    *rest, array, number = arguments[0]
+    assert arguments[1][:-2] == tuple(rest) and arguments[1][-1] == number
+    assert_same_bits(arguments[1][-2], array)
 
 
 # ------------------------------------------------------------------------------------ recursion

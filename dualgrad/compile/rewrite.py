@@ -21,6 +21,7 @@ from numba.extending import register_jitable
 from numba.np.ufunc.dufunc import DUFunc
 from numba.typed import Dict, List
 
+from dualgrad.arrays.values import values
 from dualgrad.compile.activity import (
     Activity,
     call_arguments,
@@ -101,6 +102,8 @@ class Rewriter:
         new = _Builder(scope, statement.loc)
         if isinstance(statement, (ir.SetItem, ir.StaticSetItem, ir.StoreMap)):
             self._store(statement, new)
+        if isinstance(statement, (ir.DynamicRaise, ir.DynamicTryRaise)):
+            self._raise(statement, new)
         if not isinstance(statement, ir.Assign):
             return [*new.body, statement]
         loc, target, value = statement.loc, statement.target, statement.value
@@ -150,6 +153,15 @@ class Rewriter:
         container = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
         if self._is_container(container) or self._is_comprehension(container):
             statement.value = new.promoted(statement.value, self.dual)
+
+    def _raise(self, statement: Any, new: _Builder) -> None:
+        """An exception takes values to Python, as that of the original does."""
+        items = list(statement.exc_args or ())
+        for k, var in enumerate(items):
+            if isinstance(var, ir.Var) and self.activity.is_active(var.name):
+                for _ in range(self.dual.depth):
+                    items[k] = new.assign(new.call(values, items[k]))
+        statement.exc_args = statement.exc_args and tuple(items)
 
     def _is_comprehension(self, var: Any) -> bool:
         """Whether a variable is an array of derivatives that Numba makes of a comprehension.
