@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import cfunc, float64, literal_unroll, njit, objmode, prange, typed, types, vectorize
+from numba import (
+    cfunc,
+    float32,
+    float64,
+    int64,
+    literal_unroll,
+    njit,
+    objmode,
+    prange,
+    typed,
+    types,
+    vectorize,
+)
 from numba.experimental import jitclass
 from numba.extending import overload
 
@@ -339,6 +351,32 @@ def factors_of_one_type(x):
     return product(1.0, x[0], 2.0, x[0]) / 2
 
 
+@njit
+def applied(g, *args):
+    return g(*args)
+
+
+@njit
+def scaled(a, b, c=1.0):
+    return a * b * c
+
+
+def starred_arguments(x):
+    pair = (x[0], 0.5)
+    return applied(scaled, x[0], 0.5, x[0]) + scaled(x[0], *pair)
+
+
+@njit(locals={"square": float32, "steps": int64})
+def declared(a):
+    steps = 1 + a / 4
+    square = a * a
+    return square * steps
+
+
+def types_declared(x):
+    return declared(x[0])
+
+
 def closure(x):
     a = x[0]
 
@@ -387,6 +425,7 @@ FORMS: list[tuple[Any, tuple[Any, ...]]] = [
         typed_list_of_items, named_tuple, generator, generator_expression, zipped_and_enumerated,
         unrolled, vectorized, vectorized_number, vectorized_with_signature, overloaded,
         random_draws, asserted, tuple_in_a_loop, tuple_by_number, factors_of_one_type,
+        starred_arguments, types_declared,
         loop_variable_times_array, loop_variable_of_ints, closure,
         anonymous, parallel, branch_of_another_type, rounded_part, optional,
         dictionary_by_first_store, dictionary_comprehension, dictionary_of_arrays,

@@ -25,6 +25,7 @@ from dualgrad.compile.frontend import (
     primal_type,
     retyped,
 )
+from dualgrad.compile.promote import promoted
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
@@ -61,6 +62,9 @@ class _Promote(Pass):
             activity = Activity(code, active, wanted is not None)
             if state.pipeline.from_python:
                 check_writes(code, activity, active)
+            for name, ty in state.locals.items():
+                if name in code.typemap and activity.is_active(name):
+                    state.locals = {**state.locals, name: promoted(ty, level)}
             inline, deferred = state.flags.forceinline, state.pipeline.deferred
             fastmath = state.flags.fastmath
             of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)

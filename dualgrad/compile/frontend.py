@@ -294,6 +294,7 @@ class _TypesOnly(Context):
         if isinstance(func, types.Dispatcher):
             dispatcher = func.dispatcher
             usual = type(dispatcher).get_call_template is Dispatcher.get_call_template
+            usual = usual and not dispatcher.targetoptions.get("forceobj")
             if usual and dispatcher._can_compile and not dispatcher.is_compiling:
                 pysig, args = dispatcher.fold_argument_types(args, kws)
                 return signature(self._returned(dispatcher, args), *args).replace(pysig=pysig)

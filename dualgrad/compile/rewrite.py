@@ -416,6 +416,6 @@ def _with(expr: Any, **changes: Any) -> Any:
     """A call expression with some parts replaced."""
     parts = {"func": expr.func, "args": expr.args, "kws": expr.kws, **changes}
     return ir.Expr.call(
-        parts["func"], tuple(parts["args"]), tuple(parts["kws"]), expr.loc, vararg=expr.vararg,
+        parts["func"], list(parts["args"]), tuple(parts["kws"]), expr.loc, vararg=expr.vararg,
         varkwarg=expr._kws.get("varkwarg"), target=expr._kws.get("target"),
     )  # fmt: skip
