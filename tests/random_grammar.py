@@ -72,6 +72,8 @@ EXPRESSIONS: dict[str, list[str]] = {
         h0({s}, {v}, {V})
         g0({s}, {s})
         total({s}, {s}, {s})
+        applied(power, {s}, 2)
+        ebb({n}, {s})
         swapped(({s}, {s}))[{0|1}]
         np.interp({s}, np.array([-2.0, -0.9, 0.1, 2.2]), {v})
         np.median({v})

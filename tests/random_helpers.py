@@ -70,6 +70,21 @@ def halved(n, s):
 
 
 @njit
+def ebb(n, s):
+    return flow(n - 1, s) - 0.1 if 0 < n < 6 else s * 0.5
+
+
+@njit
+def flow(n, s):
+    return 0.7 * ebb(n - 1, math.cos(s)) * s if n > 0 else s + 0.2
+
+
+@njit
+def applied(f, *args):
+    return f(*args)
+
+
+@njit
 def total(*args):
     s = 0.0
     for a in args:

@@ -118,7 +118,8 @@ import numpy as np
 from numba import njit
 
 from tests.random_helpers import (
-    added, filled, halved, head, inner, paired, picked, power, same, scaled, swapped, total,
+    added, applied, ebb, filled, flow, halved, head, inner, paired, picked, power, same, scaled,
+    swapped, total,
 )  # fmt: skip
 """
 
