@@ -200,6 +200,43 @@ def test_functions_that_call_each_other() -> None:
         np.testing.assert_allclose(slope, f.py_func(1.5 + 1e-30j, 6).imag / 1e-30, rtol=1e-14)
 
 
+def ends_in_floats(decorate):
+    @decorate
+    def ones(x, n):
+        return twos(x, n - 1) * x if n > 0 else 1.0
+
+    @decorate
+    def twos(x, n):
+        return ones(x, n - 1) + ones(x, n - 2) if n > 1 else 2.0
+
+    return ones, twos
+
+
+def ends_in_integers(decorate):
+    @decorate
+    def one(x, n):
+        return same(x, n - 1) * x if n > 0 else 1
+
+    @decorate
+    def same(x, n):
+        return one(x, n - 1)
+
+    return one, same
+
+
+def test_functions_that_end_in_constants() -> None:
+    """A constant is all that is known of a result when the function that waits for it is typed."""
+    for f, plain in zip(ends_in_floats(njit), ends_in_floats(lambda f: f), strict=True):
+        value, slope = dg.value_and_derivative(f)(1.5, 5)
+        slopes = [plain(1.5 + h + 1e-30j, 5).imag / 1e-30 for h in (-1e-6, 0, 1e-6)]
+        assert value == plain(1.5, 5)
+        np.testing.assert_allclose(slope, slopes[1], rtol=1e-14)
+        curvature = dg.derivative(dg.derivative(f))(1.5, 5)
+        np.testing.assert_allclose(curvature, (slopes[2] - slopes[0]) / 2e-6, rtol=1e-6)
+    with pytest.raises(dg.NotDifferentiable, match="of one type first, and of another"):
+        dg.derivative(ends_in_integers(njit)[0])(1.5, 5)  # Numba returns what it finds in memory
+
+
 @njit
 def runs_away(x):
     return runs_away(x - 1)

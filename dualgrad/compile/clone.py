@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from numba.core import compiler, types
+from numba.core import compiler, ir, types
 from numba.core.compiler_machinery import register_pass
 from numba.core.cpu import FastMathOptions
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import UnsupportedError
+from numba.core.typed_passes import NopythonTypeInference
 
 from dualgrad.calls import join
 from dualgrad.compile import introspection  # noqa: F401  (registers with Numba)
@@ -76,6 +77,27 @@ class _Promote(Pass):
         return True
 
 
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _CheckRecursion(Pass):
+    """What others took a recursive function to return must be what it does return.
+
+    Numba goes by the returns that need no recursive call, and reads the memory of another type.
+    """
+
+    _name = "dualgrad_check_recursion"
+
+    def run_pass(self, state: Any) -> bool:
+        for expr, call in state.calltypes.items():
+            if isinstance(expr, ir.Expr) and expr.op == "call":
+                kind = state.typemap[expr.func.name]
+                called = getattr(kind, "dispatcher_type", kind)
+                if isinstance(kind, types.RecursiveCall) and isinstance(called.dispatcher, Clone):
+                    called.dispatcher.assumed.setdefault(call.args, set()).add(call.return_type)
+        if not state.pipeline.assumed.get(state.args, set()) <= {state.return_type}:
+            raise UnsupportedError("recursion through types that differ", state.func_ir.loc)
+        return True
+
+
 def check_writes(code: Any, activity: Activity, active: tuple[bool, ...]) -> None:
     """Refuse an argument that is to take derivatives and cannot: the caller would not see them."""
     effect = activity.summary(len(active))
@@ -93,12 +115,15 @@ class _CloneCompiler(compiler.CompilerBase):
     result: DualType | None = None
     #: whether it is optimised as a part of its callers only
     deferred = False
+    #: what functions that it calls took it to return, by the types of its arguments
+    assumed: dict[tuple[types.Type, ...], set[types.Type]]
 
     def define_pipelines(self) -> list[Any]:
         what = "promote buffers, clone callees"
         pm = nopython_pipeline(self.state, "dualgrad clone", _Promote, what)
         pm._finalized = False
         move_indices_of_kernels(pm)
+        pm.add_pass_after(_CheckRecursion, NopythonTypeInference)
         pm.finalize()
         return [pm]
 
@@ -123,15 +148,16 @@ class Clone(DerivedDispatcher):
             "parallel": False,
             "forceinline": inline,
         }
-        parts = {
+        parts: dict[str, Any] = {
             "original": original,
             "result": result,
             "from_python": from_python,
             "deferred": deferred or inline,
+            "assumed": {},
         }
         pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
         super().__init__(original.py_func, original.locals, options, pipeline)
-        self.original = original
+        self.original, self.assumed = original, parts["assumed"]
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         if not self.original._can_compile:

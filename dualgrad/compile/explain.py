@@ -72,6 +72,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "write it with solve, inv, det, slogdet, cholesky or norm, or as loops",
     ),
     (
+        r"recursion through types that differ",
+        "functions that call each other return numbers of one type first, and of another then",
+        "return one type everywhere, such as 1.0 instead of 1",
+    ),
+    (
         r"unsupported recursion",
         "to compute this derivative the same derivative is asked for again",
         "write the derivative out",

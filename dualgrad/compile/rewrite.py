@@ -85,6 +85,7 @@ class Rewriter:
     def run(self) -> None:
         func_ir = self.code.func_ir
         self.users = self._users()
+        self.effect = self.activity.summary(len(self.arg_types))
         self.literals = self._array_literals()
         self.returned = self._returned_literals() if self.inline else set()
         for block in func_ir.blocks.values():
@@ -117,9 +118,18 @@ class Rewriter:
         elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
             items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
             value = _with_items(value, items)
+        elif isinstance(value, ir.Expr) and value.op == "cast":
+            value = self._result(value, new)
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
+
+    def _result(self, cast: Any, new: _Builder) -> Any:
+        """A number that is returned: a dual if another is, as recursive calls may know it alone."""
+        number = isinstance(self.code.typemap[cast.value.name], (types.Float, types.Complex))
+        if not number or self.activity.is_active(cast.value.name) or not self.effect.active_result:
+            return cast
+        return ir.Expr.cast(new.promoted(cast.value, self.dual), cast.loc)
 
     def _join(self, target: Any, phi: Any) -> None:
         """A number that is active on one way into a variable becomes a dual on every way.
