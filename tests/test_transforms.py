@@ -428,7 +428,7 @@ def test_types_of_arrays_are_those_of_numba(dtype):
         (np.ones(3, ">f8"), "ndarray of >f8.*astype"),
         (np.ones(3, np.float16), "ndarray of float16.*astype"),
         (np.float16(1), "float16 of float16.*astype"),
-        (np.ones((2, 2), np.longdouble), "ndarray of float128.*astype"),
+        (np.ones((2, 2), np.longdouble), rf"ndarray of {np.dtype(np.longdouble)}.*astype"),
         (np.ma.masked_array(np.ones(3)), "MaskedArray of float64.*filled"),
         (np.array([None, 1.0]), r"'x' has type array\(pyobject"),
     ],

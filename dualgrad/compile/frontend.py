@@ -302,7 +302,7 @@ class _TypesOnly(Context):
 
     def _returned(self, dispatcher: Dispatcher, args: tuple[types.Type, ...]) -> types.Type:
         frame = self.callstack.match(dispatcher.py_func, args)
-        if frame is None:
+        if frame is None or not isinstance(frame.typeinfer.context, _TypesOnly):  # a clone's
             return typed(dispatcher, args).return_type
         result = None
         if frame not in _in_part:

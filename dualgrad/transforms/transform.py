@@ -234,7 +234,7 @@ def _without_collection() -> Iterator[None]:
 
 def _unknown(argument: Any, method: str) -> TypeError:
     kind = f"{type(argument).__name__} of {argument.dtype}"
-    return TypeError(f"an argument is a {kind}, which Numba does not know; pass .{method} of it")
+    return TypeError(f"Numba does not know an argument, {kind}; pass .{method} of it")
 
 
 def _holds_dask_arrays(argument: Any) -> bool:
