@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import njit, types
+from numba.core import event
 
 import dualgrad as dg
 from dualgrad.compile.activity import Activity, summarise
@@ -235,6 +237,22 @@ def test_functions_that_end_in_constants() -> None:
         np.testing.assert_allclose(curvature, (slopes[2] - slopes[0]) / 2e-6, rtol=1e-6)
     with pytest.raises(dg.NotDifferentiable, match="of one type first, and of another"):
         dg.derivative(ends_in_integers(njit)[0])(1.5, 5)  # Numba returns what it finds in memory
+
+
+def test_functions_of_numpy_are_compiled_once() -> None:
+    """Numba keeps overloads by the typing context: typing alone has to find the same ones."""
+
+    def function(k):
+        return lambda x: np.eye(2)[0] * k * x + np.zeros(2)
+
+    dg.jacobian(function(2.0))(np.ones(2))
+    with event.install_recorder("numba:compile") as seen:
+        dg.jacobian(function(3.0))(np.ones(2))
+    made = [
+        it.data["dispatcher"].py_func.__code__.co_filename for _, it in seen.buffer if it.is_start
+    ]
+    assert made
+    assert [path for path in made if "numba" in path.split(os.sep)] == []
 
 
 @njit

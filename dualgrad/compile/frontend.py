@@ -279,11 +279,21 @@ class _TypesOnly(Context):
     """A typing context that does not compile an `@njit` function to know what a call returns.
 
     Numba compiles it then and there, and if it is recursive, for a function that is not compiled
-    but typed here: neither could be called any more.
+    but typed here: neither could be called any more. In all else it is the usual context, and equal
+    to it: what Numba keeps for one, as overloads that are compiled, it finds for the other.
     """
+
+    __slots__ = ("usual",)
 
     def __init__(self, context: Context) -> None:
         self.__dict__ = context.__dict__
+        self.usual = getattr(context, "usual", context)
+
+    def __eq__(self, other: object) -> bool:
+        return self.usual is getattr(other, "usual", other)
+
+    def __hash__(self) -> int:
+        return hash(self.usual)
 
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         if _in_part and isinstance(func, types.Dispatcher):
