@@ -286,7 +286,7 @@ class _TypesOnly(Context):
     __slots__ = ("usual",)
 
     def __init__(self, context: Context) -> None:
-        self.__dict__ = context.__dict__
+        self.__dict__ = context.__dict__  # type: ignore[misc]  # Context has one
         self.usual = getattr(context, "usual", context)
 
     def __eq__(self, other: object) -> bool:
