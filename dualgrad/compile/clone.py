@@ -11,6 +11,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.cpu import FastMathOptions
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import UnsupportedError
+from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NopythonTypeInference
 
 from dualgrad.calls import join
@@ -53,6 +54,8 @@ class _Promote(Pass):
     _name = "dualgrad_promote"
 
     def run_pass(self, state: Any) -> bool:
+        callers = ConfigStack().top()  # a copy of ours: Numba keeps overloads by what is in it
+        callers.no_cpython_wrapper = callers.no_cfunc_wrapper = False
         jit_plain_callees(state.func_ir, state.typingctx)
         wanted = state.pipeline.result
         duals = [dual for ty in state.args for dual in duals_in(ty)]

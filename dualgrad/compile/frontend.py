@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import types as pytypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError, TypingError, UnsupportedError
 from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 from numba.core.typing import Context, signature
 
@@ -338,19 +341,34 @@ def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
         raise UnsupportedError("object mode block", dispatcher.func_ir.loc)
     known = derived(dispatcher, "typed")
     if arg_types not in known:
-        flags = compiler.Flags()
-        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
-        known[arg_types] = compiler.compile_extra(
-            _TypesOnly(dispatcher.typingctx), dispatcher.targetctx, dispatcher.py_func, arg_types,
-            None, flags, dispatcher.locals, pipeline_class=_FrontEnd,
-        )  # fmt: skip
+        with _usual_flags(dispatcher) as flags:
+            known[arg_types] = compiler.compile_extra(
+                _TypesOnly(dispatcher.typingctx), dispatcher.targetctx, dispatcher.py_func,
+                arg_types, None, flags, dispatcher.locals, pipeline_class=_FrontEnd,
+            )  # fmt: skip
     return known[arg_types]
 
 
 def retyped(state: Any, dispatcher: Dispatcher) -> Typed:
     """The types that a function under compilation would have for its primal arguments."""
-    primal_args = tuple(primal_type(ty) for ty in state.args)
-    result = type_inference_stage(
-        _TypesOnly(state.typingctx), state.targetctx, state.func_ir, primal_args, None, state.locals
-    )
+    args = tuple(primal_type(ty) for ty in state.args)
+    context = _TypesOnly(state.typingctx)
+    with _usual_flags(dispatcher) as flags, ConfigStack().enter(flags):
+        result = type_inference_stage(
+            context, state.targetctx, state.func_ir, args, None, state.locals
+        )
     return Typed(state.func_ir, result.typemap, result.calltypes, result.return_type)
+
+
+@contextmanager
+def _usual_flags(dispatcher: Dispatcher) -> Iterator[compiler.Flags]:
+    """The flags of a function that Python calls, whatever is being compiled.
+
+    Numba keeps overloads by the flags of their caller, and inherits some of them.
+    """
+    nobody = compiler.Flags()
+    nobody.nrt = True
+    flags = compiler.Flags()
+    with ConfigStack().enter(nobody):
+        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
+        yield flags
