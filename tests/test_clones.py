@@ -202,6 +202,14 @@ def test_functions_that_call_each_other() -> None:
         np.testing.assert_allclose(slope, f.py_func(1.5 + 1e-30j, 6).imag / 1e-30, rtol=1e-14)
 
 
+@pytest.mark.parametrize("f", [halving, ring, next_in_ring])
+def test_recursive_functions_from_outside(f) -> None:
+    """What Python calls, and what is compiled into a kernel, is not the clone that it calls."""
+    slope = dg.derivative(f)(1.5, 6)
+    assert dg.tangent(f(dg.Dual(1.5, 1.0), 6)) == slope
+    np.testing.assert_array_equal(dg.vmap(dg.derivative(f), (0, None))(np.full(3, 1.5), 6), slope)
+
+
 def ends_in_floats(decorate):
     @decorate
     def ones(x, n):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, update_wrapper
+from types import FunctionType
 from typing import Any
 
 from numba.core import compiler, ir, types
@@ -159,7 +160,11 @@ class Clone(DerivedDispatcher):
             "assumed": {},
         }
         pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
-        super().__init__(original.py_func, original.locals, options, pipeline)
+        # A recursive function comes back to its usual clone while this one is compiled: Numba would
+        # take that for the same function.
+        apart = from_python or inline
+        py_func = _copied(original.py_func) if apart else original.py_func
+        super().__init__(py_func, original.locals, options, pipeline)
         self.original, self.assumed = original, parts["assumed"]
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
@@ -189,6 +194,13 @@ class Clone(DerivedDispatcher):
         ):
             self.compile(over(level, result)(*cast))
         return cast
+
+
+def _copied(function: Any) -> Any:
+    """Another function that does the same."""
+    copy = FunctionType(function.__code__, function.__globals__, closure=function.__closure__)
+    copy.__kwdefaults__, copy.__defaults__ = function.__kwdefaults__, function.__defaults__
+    return update_wrapper(copy, function)
 
 
 def clone_of(
