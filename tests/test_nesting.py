@@ -7,6 +7,7 @@ to it what depends on x.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -233,3 +234,18 @@ def test_inside_compiled_code() -> None:
         return s
 
     assert total(np.array([X, X])) == pytest.approx(2 * EXPECTED[1][0], rel=1e-15)
+
+
+def test_jacobians_of_jacobians() -> None:
+    """With as many lanes at each level as at the first, compilation did not end."""
+
+    def f(x):
+        return x[0] ** 3 * x[1] + x[1] ** 2 * x[2]
+
+    third = dg.jacobian(dg.jacobian(dg.grad(f)))(np.array([2.0, 3.0, 5.0]))
+    expected = np.zeros((3, 3, 3))
+    for where, value in (((0, 0, 0), 6 * 3.0), ((0, 0, 1), 6 * 2.0), ((1, 1, 2), 2.0)):
+        for index in itertools.permutations(where):
+            expected[index] = value
+    np.testing.assert_array_equal(third, expected)
+    np.testing.assert_array_equal(dg.jacobian(dg.hessian(f))(np.array([2.0, 3.0, 5.0])), expected)

@@ -11,6 +11,7 @@ from typing import Any
 from numba.core import ir, types
 
 from dualgrad.compile.activity import called_dispatcher, callee_name
+from dualgrad.compile.clone import duals_in
 from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
 
 #: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
@@ -21,8 +22,13 @@ SMALL = 8
 LARGE, LARGE_OF_PRODUCTS = 32, 64
 #: Lanes while there are columns for them at each of many points, where problems are small.
 AT_POINT = 16
+#: Lanes where numbers carry tangents already, of one transform, or of more: numbers, and the code
+#: for them, grow with the product. Three times 32 lanes did not compile in minutes.
+NESTED = SMALL, 4
 #: Rows and columns of a Hessian in a sweep.
 ROWS, COLUMNS = 8, 4
+#: The same by how many transforms the numbers carry tangents of already: none, one, or more.
+BLOCKS = (ROWS, COLUMNS), (4, 2), (4, 2)
 #: Share of matrix products among all operations from which more lanes are better.
 SHARE_OF_PRODUCTS = 0.05
 
@@ -31,14 +37,24 @@ def sizes(function: Any, argnums: tuple[int, ...], arg_types: Any) -> tuple[int,
     """The numbers of lanes of the sweeps of a kernel, the largest first."""
     if not any(isinstance(arg_types[k], types.Array) for k in argnums):
         return (len(argnums),)
+    if nested := _level(arg_types):
+        return (NESTED[nested - 1],)
     products, total = _operations(function, tuple(primal_type(ty) for ty in arg_types), set())
     return (LARGE_OF_PRODUCTS if products > SHARE_OF_PRODUCTS * total else LARGE), SMALL
 
 
 def sizes_at_point(argnums: tuple[int, ...], arg_types: Any) -> tuple[int, ...]:
     """The same for a problem that is solved at many points."""
-    some_array = any(isinstance(arg_types[k], types.Array) for k in argnums)
-    return (AT_POINT, SMALL) if some_array else (len(argnums),)
+    if not any(isinstance(arg_types[k], types.Array) for k in argnums):
+        return (len(argnums),)
+    if nested := _level(arg_types):
+        return (NESTED[nested - 1],)
+    return AT_POINT, SMALL
+
+
+def _level(arg_types: Any) -> int:
+    """How many transforms gave tangents to these arguments: none, one, or two and more."""
+    return min(2, max((dual.depth for ty in arg_types for dual in duals_in(ty)), default=0))
 
 
 def rows(function: Any, argnums: tuple[int, ...], arg_types: Any, n: int | None) -> int:
@@ -47,7 +63,7 @@ def rows(function: Any, argnums: tuple[int, ...], arg_types: Any, n: int | None)
         return n
     if not any(isinstance(arg_types[k], types.Array) for k in argnums):
         return len(argnums)
-    return ROWS
+    return BLOCKS[_level(arg_types)][0]
 
 
 def block(
@@ -55,7 +71,7 @@ def block(
 ) -> tuple[int, int]:
     """How many rows and columns of a Hessian a sweep computes."""
     count = rows(function, argnums, arg_types, n)
-    return count, min(count, COLUMNS)
+    return count, min(count, BLOCKS[_level(arg_types)][1])
 
 
 def _operations(
