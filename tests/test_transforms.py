@@ -438,3 +438,53 @@ def test_types_that_numba_does_not_know(argument, message):
     for _ in range(2):
         with pytest.raises(TypeError, match=message):
             gradient(argument)
+
+
+# ------------------------------------------------------------------------- memory that is shared
+
+
+@njit
+def overwrites(x, y):
+    x[...] = 5.0 * x[-1]
+    return np.sum(x) * y[0] + y[-1] * x[0]
+
+
+def _overlapping():
+    whole = np.arange(1.0, 8.0)
+    yield from ((whole, whole), (whole[:4], whole[3:]), (whole[::2], whole[::-3]))
+
+
+def _apart():
+    whole, square = np.arange(1.0, 8.0), np.arange(1.0, 17.0).reshape(4, 4)
+    yield from ((whole[:3], whole[3:]), (whole[::2], whole[1::2]), (square[:, 0], square[:, 1]))
+    yield from ((square[:, 1].T, square[0, 2:]), (whole[2:4], whole[4:2:-1] + 0))
+
+
+def test_arguments_that_share_memory() -> None:
+    """Copies of them, which kernels have, are no longer what the other one sees."""
+    value_and_gradient, both = dg.value_and_grad(overwrites), dg.jvp(overwrites)
+    along = dg.vmap(value_and_gradient)
+    for x, y in _overlapping():
+        assert np.shares_memory(x, y)
+        for call in (
+            lambda: value_and_gradient(x, y),  # noqa: B023
+            lambda: both((x, y), (x, y)),  # noqa: B023
+            lambda: along(x[None], y[None]),  # noqa: B023
+        ):
+            with pytest.raises(ValueError, match="x and y share memory, and the function writes"):
+                call()
+    for x, y in _apart():
+        assert not np.shares_memory(x, y)
+        value, gradient = value_and_gradient(x, y)
+        assert value == overwrites(x.copy(), y)
+        np.testing.assert_array_equal(gradient[:-1], 0.0)
+        assert gradient[-1] == 5.0 * (x.size * y[0] + y[-1])
+
+
+def test_a_buffer_for_the_result_may_be_any_array() -> None:
+    def step(x, y):
+        y[0] = x[1] * x[0]
+        y[1] = x[0]
+
+    x = np.array([2.0, 3.0])
+    np.testing.assert_array_equal(dg.jacobian(step, out_argnum=1)(x, x), [[3.0, 2.0], [1.0, 0.0]])

@@ -21,7 +21,7 @@ from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, 
 from dualgrad.compile.rewrite import is_items
 from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
-from dualgrad.transforms import lanes_io, plans, streams
+from dualgrad.transforms import lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import largest, place, private, smallest
 from dualgrad.transforms.wider import ask_for_more
@@ -89,7 +89,8 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
-        lanes_io.with_tangent, recall_values, record_values, streams.columns_before, streams.empty,
+        lanes_io.with_tangent, overlap.extents_meet, overlap.items_meet, recall_values,
+        record_values, streams.columns_before, streams.empty,
         streams.end_stream, streams.stream_lanes, streams.streams,
     )
 }  # fmt: skip
@@ -246,9 +247,17 @@ class Sweep:
         if self.count is not None:
             yield f"s{self.tag} = empty({self.count}, I{self.tag})"
 
+    def apart(self) -> Iterator[str]:
+        """Refuse arguments that share memory, except with the buffer for the result."""
+        out = self.plan.out_argnum
+        written = [k for k, on in enumerate(self.effect.written_args) if on and k != out]
+        hidden = [types.none if k == out else ty for k, ty in enumerate(self.types)]
+        return overlap.refusals(hidden, written, self.plan.params)
+
     def run(self, gather: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""
         tag, result = self.tag, f"y{self.tag}"
+        yield from self.apart()
         if self.recalls:
             yield "recall_values()"
         if self.plan.out_argnum is not None:

@@ -1,0 +1,85 @@
+"""Whether two arguments share memory: a kernel has copies of those that `f` writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic, register_jitable
+from numba.np import arrayobj
+
+
+def refusals(arg_types: Sequence[types.Type], written: Sequence[int], names: Any) -> Iterator[str]:
+    """Lines of a kernel that raise an error if an argument shares memory with a written one.
+
+    What `f` writes to the one it would not see in the other.
+    """
+    arrays = [k for k, ty in enumerate(arg_types) if isinstance(ty, types.Array)]
+    pairs = {tuple(sorted((k, other))) for k in written for other in arrays if k != other}
+    for k, other in sorted(pairs.intersection((a, b) for a in arrays for b in arrays)):
+        conditions = [f"a{k}.size", f"a{other}.size", f"extents_meet(a{k}, a{other})"]
+        if "A" in (arg_types[k].layout, arg_types[other].layout):
+            conditions.append(f"items_meet(a{k}, a{other})")
+        yield f"if {' and '.join(conditions)}:"
+        text = f"{names[k]} and {names[other]} share memory, and the function writes to it"
+        yield f"    raise ValueError({f'{text}; pass a copy of one'!r})"
+
+
+def _parts(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, Any]:
+    array = context.make_array(ty)(context, builder, value)
+    shape = cgutils.unpack_tuple(builder, array.shape, ty.ndim)
+    return array, shape, cgutils.unpack_tuple(builder, array.strides, ty.ndim)
+
+
+@intrinsic
+def extents_meet(typingctx: Any, a: Any, b: Any) -> Any:
+    """Whether some item of an array lies between the first and the last of another."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        ends: list[Any] = []
+        for ty, value in zip(sig.args, args, strict=True):
+            array, *parts = _parts(context, builder, ty, value)
+            ends += arrayobj.get_array_memory_extents(
+                context, builder, ty, array, *parts, array.data
+            )
+        return arrayobj.extents_may_overlap(context, builder, *ends)
+
+    return types.boolean(a, b), codegen
+
+
+@intrinsic
+def _put_addresses(typingctx: Any, array: Any, out: Any) -> Any:
+    """Write where the items of an array lie to an array of integers of its shape."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        it, shape, strides = _parts(context, builder, sig.args[0], args[0])
+        to, _, steps = _parts(context, builder, sig.args[1], args[1])
+        intp = context.get_value_type(types.intp)
+        with cgutils.loop_nest(builder, shape, intp=intp) as index:
+            item, place = (
+                cgutils.get_item_pointer2(context, builder, x.data, shape, s, ty.layout, index)
+                for x, s, ty in zip((it, to), (strides, steps), sig.args, strict=True)
+            )
+            builder.store(builder.ptrtoint(item, intp), place)
+        return context.get_dummy_value()
+
+    return types.void(array, out), codegen
+
+
+@register_jitable
+def items_meet(a: Any, b: Any) -> Any:
+    """Whether two arrays have a byte in common: items may also lie between those of the other."""
+    of_a, of_b = np.empty(a.shape, np.intp), np.empty(b.shape, np.intp)
+    _put_addresses(a, of_a)
+    _put_addresses(b, of_b)
+    first = of_a.min()
+    taken = np.zeros(of_a.max() - first + a.itemsize, np.bool_)
+    for address in of_a.flat:
+        taken[address - first : address - first + a.itemsize] = True
+    for address in of_b.flat:
+        for place in range(address - first, address - first + b.itemsize):
+            if 0 <= place < taken.size and taken[place]:
+                return True
+    return False
