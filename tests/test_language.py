@@ -209,6 +209,60 @@ def named_tuple(x):
     return p.first * p.first * p.second / 2
 
 
+def named_tuple_in_a_loop(x):
+    p = Pair(1.0, 2.0)
+    for _ in range(2):
+        p = Pair(p.first * x[0], p.second + 1.0)
+    return p.first
+
+
+def named_tuples_in_a_loop(x):
+    s = 0.0
+    for p in (Pair(x[0], 2.0), Pair(1.0, x[0])):
+        s += p.first * p.second
+    return s * x[0] / 3
+
+
+def named_tuple_by_number(x):
+    pairs, s = (Pair(x[0], 2.0), Pair(2.0, x[0])), 1.0
+    for k in range(2):
+        s *= pairs[k].first
+    return s * x[0] / 2
+
+
+def list_of_named_tuples(x):
+    s = 0.0
+    for p in [Pair(x[0], 1.0), Pair(2.0, 3.0)]:
+        s += p.first * p.second
+    return (s - 6.0) * x[0]
+
+
+@njit
+def one_of_two_pairs(x, flag):
+    if flag:
+        return Pair(x, 2.0)
+    return Pair(3.0, x)
+
+
+def named_tuples_returned(x):
+    p, q = one_of_two_pairs(x[0], True), one_of_two_pairs(x[0], False)
+    return p.first * p.second * q.first * q.second / 6
+
+
+def tuples_with_integers(x):
+    s = 1.0
+    for a, k, b in ((x[0], 1, 2.0), (1.0, 3, x[0])):
+        s *= a * b * k
+    return s / 6
+
+
+def list_of_tuples_with_integers(x):
+    s = 1.0
+    for a, k in [(x[0], 1), (2.0, 3)]:
+        s *= a * k
+    return s * x[0] / 6
+
+
 def named_tuple_argument(x, p):
     return x[0] * x[0] * p.first
 
@@ -431,7 +485,9 @@ FORMS: list[tuple[Any, tuple[Any, ...]]] = [
         dictionary_by_first_store, dictionary_comprehension, dictionary_of_arrays,
         dictionary_with_float_keys, dictionary_copied, typed_list_of_arrays, typed_list_of_lists,
         typed_list_of_tuples, list_of_lists, c_callback, functions_unrolled,
-        object_mode_of_constants, hashed,
+        object_mode_of_constants, hashed, named_tuple_in_a_loop, named_tuples_in_a_loop,
+        named_tuple_by_number, list_of_named_tuples, named_tuples_returned, tuples_with_integers,
+        list_of_tuples_with_integers,
     )
 ] + [
     (named_tuple_argument, (Pair(1.0, "name"),)),

@@ -28,8 +28,9 @@ def promoted(ty: types.Type, dual: DualType) -> types.Type:
         return types.ListType(_slot(ty.item_type, dual))
     if isinstance(ty, types.DictType):
         return types.DictType(ty.key_type, _slot(ty.value_type, dual))
-    if isinstance(ty, (types.Tuple, types.UniTuple)):
-        return types.Tuple([promoted(item, dual) for item in ty])
+    if isinstance(ty, types.BaseTuple):
+        items = [promoted(item, dual) for item in ty]
+        return types.BaseTuple.from_types(items, getattr(ty, "instance_class", None))
     return ty
 
 
@@ -63,7 +64,9 @@ def _item_by_item(source: Any, result: Any, dual: Any) -> Any:
         return lambda items: [promote(it, dual) for it in items]
     if isinstance(source, types.BaseTuple):
         items = ", ".join(f"promote(items[{k}], dual)" for k in range(len(source)))
-        return eval(f"lambda items: ({items},)", {"promote": promote, "dual": dual})
+        named = getattr(source, "instance_class", None)
+        names = {"promote": promote, "dual": dual, "named": named}
+        return eval(f"lambda items: {'named' if named else ''}({items},)", names)
     if isinstance(source, types.ListType):
         item_type = result.item_type
 

@@ -115,6 +115,8 @@ class Rewriter:
         elif isinstance(value, ir.Expr) and value.op == "build_tuple":
             if not self._is_compared(target.name):
                 value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
+        elif isinstance(value, ir.Expr) and value.op == "build_list":
+            value = ir.Expr.build_list(self._alike(value.items, new), value.loc)
         elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
             items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
             value = _with_items(value, items)
@@ -126,35 +128,48 @@ class Rewriter:
 
     def _result(self, cast: Any, new: _Builder) -> Any:
         """A number that is returned: a dual if another is, as recursive calls may know it alone."""
-        number = isinstance(self.code.typemap[cast.value.name], (types.Float, types.Complex))
-        if not number or self.activity.is_active(cast.value.name) or not self.effect.active_result:
+        if not self.effect.active_result or len(self.activity.returns) == 1:
             return cast
-        return ir.Expr.cast(new.promoted(cast.value, self.dual), cast.loc)
+        kind = self.code.typemap[cast.value.name]
+        return ir.Expr.cast(self._joined(cast.value, kind, new), cast.loc)
+
+    def _joined(self, var: Any, kind: Any, new: _Builder) -> Any:
+        """What joins something active in a variable of a type, with duals where Numba needs them.
+
+        It makes no common type of two named tuples, of which in one `a` may be active, in the
+        other `b`: both are given duals everywhere.
+        """
+        if isinstance(kind, types.BaseNamedTuple):
+            return new.promoted(var, self.dual)
+        if isinstance(kind, (types.Float, types.Complex)) and not self.activity.is_active(var.name):
+            return new.assign(new.call(converted, var, new.constant(over(self.dual, kind))))
+        return var
 
     def _join(self, target: Any, phi: Any) -> None:
-        """A number that is active on one way into a variable becomes a dual on every way.
+        """A number that is active on one way into a variable is a dual on every way.
 
         Type inference would see the float first, and an array that it makes from a float cannot
         turn into one of duals.
         """
-        kind = self.code.typemap[target.name]
-        if not isinstance(kind, (types.Float, types.Complex)):
-            return
         if not self.activity.is_active(target.name):
             return
+        kind = self.code.typemap[target.name]
         for k, var in enumerate(phi.incoming_values):
-            if isinstance(var, ir.Var) and not self.activity.is_active(var.name):
+            if isinstance(var, ir.Var):
                 block = self.code.func_ir.blocks[phi.incoming_blocks[k]]
                 new = _Builder(block.scope, phi.loc)
-                dual = new.constant(over(self.dual, kind))
-                phi.incoming_values[k] = new.assign(new.call(converted, var, dual))
+                phi.incoming_values[k] = self._joined(var, kind, new)
                 block.body[-1:-1] = new.body
 
     def _alike(self, items: Sequence[Any], new: _Builder) -> list[Any]:
-        """The items of a tuple: floats of one type, which a loop may pass over, stay of one."""
-        kinds = {self.code.typemap[var.name] for var in items}
-        mixed = len({self.activity.is_active(var.name) for var in items}) == 2
-        if not mixed or len(kinds) > 1 or not isinstance(kinds.pop(), types.Float):
+        """The items of a tuple or list: those of one type, which a loop may pass over, stay so."""
+        kinds = {types.unliteral(self.code.typemap[var.name]) for var in items}
+        active = [self.activity.is_active(var.name) for var in items]
+        if len(kinds) != 1 or not any(active):
+            return list(items)
+        [kind] = kinds
+        mixed = isinstance(kind, types.Float) and not all(active)
+        if not mixed and not isinstance(kind, types.BaseTuple):
             return list(items)
         return [new.promoted(var, self.dual) for var in items]
 
