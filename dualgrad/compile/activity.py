@@ -108,6 +108,8 @@ class Activity:
     _parent: dict[str, str] = field(default_factory=dict)
     _active: set[str] = field(default_factory=set)
     _written: set[str] = field(default_factory=set)
+    #: in which variables a write to one of them may be seen
+    _seen_in: dict[str, set[str]] = field(default_factory=dict)
     _changed: bool = True
 
     def __post_init__(self) -> None:
@@ -130,7 +132,13 @@ class Activity:
         return called_dispatcher(self.code, expr)
 
     def is_written(self, name: str) -> bool:
-        return self._find(name) in self._written
+        """Whether the buffer that a variable stands for is written to, by whatever name."""
+        written, reached = list(self._written), set(self._written)
+        while written:
+            more = self._seen_in.get(written.pop(), set()) - reached
+            reached |= more
+            written += more
+        return name in reached
 
     def summary(self, n_args: int) -> Summary:
         names = [self.arg_names.get(k, "") for k in range(n_args)]
@@ -155,17 +163,27 @@ class Activity:
             name = self._parent[name]
         return name
 
-    def _share(self, names: Iterable[str]) -> None:
-        """The buffers among these variables may share memory."""
-        roots = {self._find(name) for name in names if is_buffer(self._type(name))}
+    def _share(self, names: Iterable[str], view: str | None = None) -> None:
+        """The buffers among these variables may share memory.
+
+        A `view` is an array that is all or a part of one of the other arrays: what is written to
+        it is written to that. But what is written to that need not be in the view, which may be
+        one of another array. Of other buffers none is known to be the whole: a list may be given
+        an array by any of its names.
+        """
+        buffers = [name for name in names if is_buffer(self._type(name))]
+        arrays = all(isinstance(self._type(name), types.Array) for name in buffers)
+        for name in buffers:
+            if view is None or not arrays or name == view:
+                self._seen_in.setdefault(name, set()).update(buffers)
+        roots = {self._find(name) for name in buffers}
         if len(roots) < 2:
             return
         root, *others = sorted(roots)
         for other in others:
             self._parent[other] = root
-        for marks in (self._active, self._written):
-            if roots & marks:
-                marks.add(root)
+        if roots & self._active:
+            self._active.add(root)
         self._changed = True
 
     def _activate(self, name: str) -> None:
@@ -182,9 +200,8 @@ class Activity:
         """Values of `sources` are stored into the buffer `target`."""
         if not is_buffer(self._type(target)):
             return
-        root = self._find(target)
-        if root not in self._written:
-            self._written.add(root)
+        if target not in self._written:
+            self._written.add(target)
             self._changed = True
         self._flow(sources, target)
 
@@ -224,7 +241,7 @@ class Activity:
             self._expression(target, value)
 
     def _alias(self, target: str, sources: list[str]) -> None:
-        self._share([target, *sources])
+        self._share([target, *sources], view=target)
         self._flow(sources, target)
 
     def _expression(self, target: str, expr: Any) -> None:
@@ -245,7 +262,7 @@ class Activity:
 
     def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
         if not fresh:
-            self._share([target, *sources])
+            self._share([target, *sources], view=target)
         self._flow(sources, target)
 
     def _is_copy(self, expr: Any) -> bool:

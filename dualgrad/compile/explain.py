@@ -72,9 +72,9 @@ _CAUSES: list[tuple[str, str, str]] = [
         "write it with solve, inv, det, slogdet, cholesky or norm, or as loops",
     ),
     (
-        r"recursion through types that differ",
-        "functions that call each other return numbers of one type first, and of another then",
-        "return one type everywhere, such as 1.0 instead of 1",
+        r"recursion through types that differ|cannot type infer runaway recursion",
+        "of functions that call each other, one returns constants here, and derivatives there",
+        "return values made alike: 1.0 instead of 1, and in a tuple 1.0 + 0.0 * x",
     ),
     (
         r"unsupported recursion",

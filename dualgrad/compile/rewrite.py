@@ -130,8 +130,8 @@ class Rewriter:
         """A number that is returned: a dual if another is, as recursive calls may know it alone."""
         if not self.effect.active_result or len(self.activity.returns) == 1:
             return cast
-        kind = self.code.typemap[cast.value.name]
-        return ir.Expr.cast(self._joined(cast.value, kind, new), cast.loc)
+        value = self._joined(cast.value, self.code.return_type, new)
+        return ir.Expr.cast(value, cast.loc)
 
     def _joined(self, var: Any, kind: Any, new: _Builder) -> Any:
         """What joins something active in a variable of a type, with duals where Numba needs them.
