@@ -5,6 +5,7 @@ The base is a float, a complex number or, for derivatives of derivatives, a dual
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from numba.core import types
@@ -195,6 +196,20 @@ class RowsType(PatternType):
 def can_carry(base: types.Type | None) -> bool:
     """Whether `base` can be the base of a dual."""
     return isinstance(base, (types.Float, types.Complex, DualType))
+
+
+def duals_in(ty: types.Type) -> Iterator[DualType]:
+    """Every dual type that values of a type are made of, not those inside duals."""
+    if isinstance(ty, DualType):
+        yield ty
+    elif isinstance(ty, types.BaseTuple):
+        for item in ty:
+            yield from duals_in(item)
+    else:
+        for name in ("dtype", "item_type", "key_type", "value_type", "type"):
+            inner = getattr(ty, name, None)
+            if isinstance(inner, types.Type):
+                yield from duals_in(inner)
 
 
 def depth(ty: types.Type) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial, update_wrapper
 from types import FunctionType
 from typing import Any
@@ -32,22 +31,8 @@ from dualgrad.compile.promote import promoted
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
-from dualgrad.types import DualType, over
+from dualgrad.types import DualType, duals_in, over
 from dualgrad.vectormath import allows_approximations, apart
-
-
-def duals_in(ty: types.Type) -> Iterator[DualType]:
-    """Every dual type that values of a type are made of, not those inside duals."""
-    if isinstance(ty, DualType):
-        yield ty
-    elif isinstance(ty, types.BaseTuple):
-        for item in ty:
-            yield from duals_in(item)
-    else:
-        for name in ("dtype", "item_type", "key_type", "value_type", "type"):
-            inner = getattr(ty, name, None)
-            if isinstance(inner, types.Type):
-                yield from duals_in(inner)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

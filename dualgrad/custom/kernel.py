@@ -16,7 +16,7 @@ from dualgrad.arrays.products import zero
 from dualgrad.arrays.values import values_of
 from dualgrad.calls import join
 from dualgrad.compile.activity import is_buffer
-from dualgrad.compile.clone import clone_of, duals_in
+from dualgrad.compile.clone import clone_of
 from dualgrad.compile.explain import readable
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted
@@ -26,7 +26,7 @@ from dualgrad.custom.jvp import effect_of_code
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.runtime import private
 from dualgrad.transforms.sweep import compiled, indented
-from dualgrad.types import DualType, PatternType, SeriesType, depth
+from dualgrad.types import DualType, PatternType, SeriesType, depth, duals_in
 
 #: What the source may call.
 NAMES: dict[str, Any] = {"np": np, "NotDifferentiable": NotDifferentiable} | {

@@ -11,8 +11,8 @@ from typing import Any
 from numba.core import ir, types
 
 from dualgrad.compile.activity import called_dispatcher, callee_name
-from dualgrad.compile.clone import duals_in
 from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
+from dualgrad.types import duals_in
 
 #: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
 SMALL = 8

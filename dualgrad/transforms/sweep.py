@@ -15,7 +15,7 @@ from numba.core import types
 
 from dualgrad.calls import join
 from dualgrad.compile.activity import Summary, is_buffer, summarise
-from dualgrad.compile.clone import clone_of, duals_in
+from dualgrad.compile.clone import clone_of
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, room_for
 from dualgrad.compile.rewrite import is_items
@@ -25,7 +25,16 @@ from dualgrad.transforms import lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import largest, place, private, smallest
 from dualgrad.transforms.wider import ask_for_more
-from dualgrad.types import DualType, RecallType, complex_of, depth, is_complex, over, primal
+from dualgrad.types import (
+    DualType,
+    RecallType,
+    complex_of,
+    depth,
+    duals_in,
+    is_complex,
+    over,
+    primal,
+)
 
 
 @dataclass(frozen=True)
