@@ -488,3 +488,58 @@ def test_a_buffer_for_the_result_may_be_any_array() -> None:
 
     x = np.array([2.0, 3.0])
     np.testing.assert_array_equal(dg.jacobian(step, out_argnum=1)(x, x), [[3.0, 2.0], [1.0, 0.0]])
+
+
+@njit
+def uneven(x, c):
+    return np.sum(np.sin(x) * x[0] * c) * c[-1]
+
+
+@njit
+def uneven_items(x, c):
+    return np.sin(x) * x[0] * c[-1]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_results_may_be_written_to_memory_of_arguments(parallel: bool) -> None:
+    """As in NumPy: later sweeps and points read what earlier ones have not written to."""
+    x, c = np.linspace(0.1, 1.0, 20), np.linspace(2.0, 3.0, 20)
+    gradient = dg.grad(uneven, chunk=8, parallel=parallel)
+    jacobian = dg.jacobian(uneven_items, chunk=8, parallel=parallel)
+    wanted, wanted_jacobian = gradient(x, c), jacobian(x, c)
+    for out in (lambda y, d: y, lambda y, d: y[::-1], lambda y, d: d):
+        y, d = x.copy(), c.copy()
+        np.testing.assert_array_equal(gradient(y, d, out=out(y, d)), wanted)
+    for row in (0, -1):
+        matrix = np.zeros((20, 20))
+        matrix[row], matrix[:, 3] = x, c
+        x_of, c_of = matrix[row].copy(), matrix[:, 3].copy()
+        found = jacobian(matrix[row], matrix[:, 3], out=matrix)
+        np.testing.assert_array_equal(found, jacobian(x_of, c_of))
+    matrix[1] = x
+    np.testing.assert_array_equal(jacobian(matrix[1], c, out=matrix), wanted_jacobian)
+
+    points, more = np.linspace(0.1, 1.0, 12).reshape(4, 3), np.array([2.0, 3.0, 4.0])
+    along = dg.vmap(dg.grad(uneven), in_axes=(0, None), parallel=parallel)
+    wanted = along(points, more)
+    for out in (lambda p: p, lambda p: p[::-1]):
+        p = points.copy()
+        np.testing.assert_array_equal(along(p, more, out=out(p)), wanted)
+    p = np.zeros((4, 3))
+    p[0] = more
+    np.testing.assert_array_equal(along(points, p[0], out=p), wanted)
+
+
+def test_results_of_other_transforms_in_memory_of_arguments() -> None:
+    x, c = np.linspace(0.1, 1.0, 20), np.linspace(2.0, 3.0, 20)
+    matrix = np.zeros((20, 20))
+    matrix[1] = x
+    wanted = dg.hessian(uneven, chunk=4)(x, c)
+    np.testing.assert_array_equal(dg.hessian(uneven, chunk=4)(matrix[1], c, out=matrix), wanted)
+    product, y = dg.hvp(uneven, chunk=4), x.copy()
+    wanted = product((x, c), (c, None))
+    np.testing.assert_array_equal(product((y, c), (c, None), out=y), wanted)
+    once = dg.vmap(njit(lambda x: x * x[0]))
+    p = np.arange(6.0).reshape(3, 2)
+    wanted = once(p)
+    np.testing.assert_array_equal(once(p, out=p[::-1]), wanted)

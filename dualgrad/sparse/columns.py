@@ -19,6 +19,7 @@ from dualgrad.compile.explain import readable
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
 from dualgrad.transforms import parallel
 from dualgrad.transforms.checks import check_out
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.results import part_of_out
 from dualgrad.transforms.sweep import Sweep, compiled, indented
 from dualgrad.types import is_complex
@@ -72,7 +73,7 @@ class Compressed(Sweep):
     def source(self) -> str:
         parameters = [*(f"a{k}" for k in range(len(self.types))), *self.plan.structure, "out"]
         it, tag, n = self.input, self.tag, self.n
-        body = [f"if colours.size != a{it.k}.size:"]
+        body = [*kept(self.types, self.out), f"if colours.size != a{it.k}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
         body += [f"d{it.k}{tag} = room_for(a{it.k}, D{it.k}{tag})", *self.buffer()]
         if self.plan.part:

@@ -21,6 +21,7 @@ from dualgrad.sparse.columns import check_input, check_vector, explain, wrong_si
 from dualgrad.sparse.compressed import CompressedPlan, PairsPlan, StarPlan, WrongPattern
 from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.chunks import COLUMNS
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.results import part_of_out
 from dualgrad.transforms.sweep import Sweep, compiled, indented
 from dualgrad.types import is_complex
@@ -69,7 +70,7 @@ class _Second(Sweep):
     def kernel(self, blocks: list[str], end: str) -> str:
         """The source: what is done for all blocks, and what is returned."""
         x, it, parameters = f"a{self.input.k}", self.input, self.plan.structure
-        body = [f"if colours.size != {x}.size:"]
+        body = [*kept(self.types, self.out), f"if colours.size != {x}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
         body += [f"{self.duals} = room_for({x}, D{it.k}{self.tag})", *self.buffer()]
         body += [*self.record("True"), *blocks, *self.record("False")]

@@ -14,6 +14,7 @@ from numba.core import types
 
 from dualgrad.compile.explain import readable
 from dualgrad.transforms.checks import check_out
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import VmapPlan
 from dualgrad.transforms.sweep import compiled, indented, nested, tupled
 
@@ -29,6 +30,11 @@ class Mapped:
         """The mapping of a call with these types."""
         axes = plan.axes_of(len(arg_types))
         return cls(tuple((f"A{k}", axes[k], ty) for k, ty in enumerate(arg_types)))
+
+    @property
+    def names(self) -> list[str]:
+        """The variables of the arguments."""
+        return [f"A{k}" for k in range(len(self.types))]
 
     @property
     def types(self) -> list[types.Type]:
@@ -150,7 +156,8 @@ def kernel(plan: VmapPlan, arg_types: Any) -> Any:
     if out_type is not None or any(isinstance(ty, types.Array) for _, ty, _ in leaves):
         nothing = f"raise ValueError({NO_POINTS!r})"
     results = (f"r{number}" for number in range(len(leaves)))
-    body = [*mapped.count(), "if count == 0:", f"    {nothing}"]
+    body = [] if plan.part else [*kept(mapped.types, out, mapped.names)]
+    body += [*mapped.count(), "if count == 0:", f"    {nothing}"]
     body += [*([] if plan.part else ["p = 0", "end = count"]), call, *allocate, "while True:"]
     body += indented([*store, "p += 1", "if p >= end:", "    break", call])
     body.append(f"return {nested(result, results)}")

@@ -15,6 +15,7 @@ from dualgrad.transforms.batch import Mapped, is_array, kernel_of_points, point_
 from dualgrad.transforms.batch_exact import ColumnsApart, ExactColumns, exact_columns
 from dualgrad.transforms.batch_sweeps import ColumnsOfPoints
 from dualgrad.transforms.columns import sweeps
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import VmapPlan
 from dualgrad.transforms.sweep import compiled, indented
 
@@ -53,6 +54,11 @@ def in_vectors(kernel: str) -> bool:
     return bool(re.search(rf" = f\w+ {' '.join(FLAGS_APART)} <\d+ x ", kernel))
 
 
+def _borrow(names: list[str]) -> list[str]:
+    """Lines that use arrays without counting references to them; they are kept until the end."""
+    return [line for it in names for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
+
+
 def _source(
     phases: list[ColumnsOfPoints], exact: ExactColumns | None, mapped: Mapped, part: bool
 ) -> str:
@@ -60,14 +66,16 @@ def _source(
     first = [*phases, exact][0]
     assert first is not None
     point = [f"a{k} = {mapped.point(k)}" for k in range(len(first.types))]
-    body = [f"A{k} = borrowed(A{k})" for k, ty in enumerate(mapped.types) if is_array(ty)]
+    arrays = [name for name, ty in zip(mapped.names, mapped.types, strict=True) if is_array(ty)]
+    body = [] if part else [*kept(mapped.types, first.out, mapped.names)]
+    body += _borrow(arrays)
     body += [*mapped.count(), "if count == 0:", f"    {first.nothing(mapped)}"]
     body += [*([] if part else ["p = 0", "end = count"]), *point, *first.offsets()]
     body += ["total = columns", "begin = start = 0", "at = p"]
     sweeping = [*phases, *([exact] if exact else [])]
     buffers = [name for phase in sweeping for name in phase.buffer_names()]
     body += [line for phase in sweeping for line in phase.buffers()]
-    body += [line for it in buffers for line in (f"kept_{it} = {it}", f"{it} = borrowed({it})")]
+    body += _borrow(buffers)
     body += first.allocate(arrays=False)
     if exact:
         body += [f"if {exact.fits}:", *indented(["pass", *exact.seeds("1.0")])]
@@ -80,6 +88,6 @@ def _source(
         loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
         loop += ["start = 0", *sweeps(phases), "p += 1"]
         body += ["while p < end:", *indented(loop)]
-    body += [f"keep(kept_{it})" for it in buffers]
+    body += [f"keep(kept_{it})" for it in [*arrays, *buffers]]
     body.append(f"return {first.result()}")
     return kernel_of_points(len(first.types), part, body)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from dualgrad.transforms import chunks
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.results import Result, part_of_out
 from dualgrad.transforms.streams import is_streamed
@@ -38,7 +39,8 @@ def source(phases: list[Columns], asking: Iterable[str] = ()) -> str:
     """The source of the kernel, with lines that ask for another if there are many columns."""
     first = phases[0]
     parameters = [*(f"a{k}" for k in range(len(first.types))), "out"]
-    body = [*first.offsets(), *asking, *first.allocate(arrays=False)]
+    body = [] if first.plan.part else [*kept(first.types, first.out)]
+    body += [*first.offsets(), *asking, *first.allocate(arrays=False)]
     if first.plan.part:
         parameters += ["start", "total"]
     else:

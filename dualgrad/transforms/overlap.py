@@ -1,4 +1,7 @@
-"""Whether two arguments share memory: a kernel has copies of those that `f` writes to."""
+"""What a kernel does where arguments, or `out`, share memory.
+
+It works on copies of what `f` writes to, and writes to `out` while it still reads its arguments.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,41 @@ def refusals(arg_types: Sequence[types.Type], written: Sequence[int], names: Any
     arrays = [k for k, ty in enumerate(arg_types) if isinstance(ty, types.Array)]
     pairs = {tuple(sorted((k, other))) for k in written for other in arrays if k != other}
     for k, other in sorted(pairs.intersection((a, b) for a in arrays for b in arrays)):
-        conditions = [f"a{k}.size", f"a{other}.size", f"extents_meet(a{k}, a{other})"]
-        if "A" in (arg_types[k].layout, arg_types[other].layout):
-            conditions.append(f"items_meet(a{k}, a{other})")
-        yield f"if {' and '.join(conditions)}:"
+        meet = _meet((f"a{k}", arg_types[k]), (f"a{other}", arg_types[other]))
+        yield f"if {meet}:"
         text = f"{names[k]} and {names[other]} share memory, and the function writes to it"
         yield f"    raise ValueError({f'{text}; pass a copy of one'!r})"
+
+
+def kept(
+    arg_types: Sequence[types.Type], out: types.Type, names: Sequence[str] = ()
+) -> Iterator[str]:
+    """Lines of a kernel that replace arguments by copies if results are written to their memory."""
+    for k, ty in enumerate(arg_types):
+        if isinstance(ty, types.Array):
+            name = names[k] if names else f"a{k}"
+            meet = [_meet((name, ty), part) for part in _arrays("out", out)]
+            if meet:
+                yield f"if {' or '.join(meet)}:"
+                yield f"    {name} = private({name})"
+
+
+def _arrays(expression: str, ty: types.Type) -> Iterator[tuple[str, Any]]:
+    """The arrays of a nested tuple: the expression and the type of each."""
+    if isinstance(ty, types.Array):
+        yield expression, ty
+    elif isinstance(ty, types.BaseTuple):
+        for k, item in enumerate(ty):
+            yield from _arrays(f"{expression}[{k}]", item)
+
+
+def _meet(*pair: tuple[str, Any]) -> str:
+    """The condition that two arrays, by their expressions and types, have memory in common."""
+    (a, of_a), (b, of_b) = pair
+    conditions = [f"{a}.size", f"{b}.size", f"extents_meet({a}, {b})"]
+    if "A" in (of_a.layout, of_b.layout):
+        conditions.append(f"items_meet({a}, {b})")
+    return f"({' and '.join(conditions)})"
 
 
 def _parts(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, Any]:

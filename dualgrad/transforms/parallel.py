@@ -17,6 +17,7 @@ from numba.core import types
 from dualgrad.transforms import batch, columns
 from dualgrad.transforms.batch import is_absent
 from dualgrad.transforms.columns import Columns
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import ColumnsPlan, VmapPlan
 from dualgrad.transforms.sweep import Input, Output, compiled, indented, nested
 from dualgrad.transforms.transform import Transform
@@ -87,7 +88,9 @@ def driver(
         "start = first + b * grains // parts * grain",
         "stop = min(all, first + (b + 1) * grains // parts * grain)",
     ]
+    *types_of_f, type_of_out = arg_types
     body = [
+        *kept(types_of_f, type_of_out, parameters),
         *ranges,
         f"made = part({', '.join(parameters)}, out, 0, first)",
         *(f"r{k} = {expression}" for k, expression in enumerate(arrays)),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dualgrad.transforms import chunks
+from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import ColumnsPlan, HvpPlan
 from dualgrad.transforms.pushforward import check_tangent, same_shape, tangents_of
 from dualgrad.transforms.results import Result, part_of_out
@@ -120,7 +121,8 @@ class _Hessian(_Second):
             if o.active:
                 sweep += self._read_hessian(o)
         sweep += [*self._seed("0.0"), f"row += {rows}"]
-        body = [*self.offsets(), *self._allocate(arrays=False), "column = row = 0"]
+        body = [*kept(self.types, self.out), *self.offsets(), *self._allocate(arrays=False)]
+        body += ["column = row = 0"]
         body += [*self.room(), *self.record(f"total > {min(rows, columns)}")]
         body += ["while column < total or row == 0:", "    row = column"]
         body += indented(["while row < total or row == 0:", *indented(sweep)])
@@ -237,7 +239,7 @@ class _Hvp(_Second):
             ]
         sweep += [*self._seed("0.0"), f"row += {self.rows}"]
         body = [f"a{k} = primals[{k}]" for k in range(len(self.tangents))]
-        body += self.offsets()
+        body += [*kept(self.types, self.out), *self.offsets()]
         for it in self.inputs:
             body += self._direct(it)
         for a in self.differentiated:
