@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -438,6 +439,43 @@ def test_types_that_numba_does_not_know(argument, message):
     for _ in range(2):
         with pytest.raises(TypeError, match=message):
             gradient(argument)
+
+
+# ---------------------------------------------------------------------- parameters of every kind
+
+
+def by_keyword(x, *, power=3.0):
+    return np.sum(x**power)
+
+
+def by_position(x, /, power=3.0):
+    return np.sum(x**power)
+
+
+@pytest.mark.parametrize("f", [by_keyword, by_position, njit(by_keyword), njit(by_position)])
+def test_parameters_by_keyword_or_position_only(f) -> None:
+    x = np.array([1.5, 2.5])
+    np.testing.assert_allclose(dg.grad(f)(x), 3 * x**2, rtol=1e-15)
+    np.testing.assert_allclose(dg.grad(f)(x, power=2.0), 2 * x, rtol=1e-15)
+    np.testing.assert_allclose(dg.hessian(f)(x, power=2.0), 2 * np.eye(2), rtol=1e-15)
+    by_power = dg.derivative(f, argnums=1)(x, 2.0)
+    np.testing.assert_allclose(by_power, np.sum(x**2 * np.log(x)), rtol=1e-14)
+
+
+def weighted_power(a, x, power):
+    return np.sum(a * x**power)
+
+
+@pytest.mark.parametrize("f", [weighted_power, njit(weighted_power)])
+def test_partial_functions(f) -> None:
+    """What is bound is a constant; what is not can be differentiated by."""
+    a, x = np.array([2.0, 3.0]), np.array([1.5, 2.5])
+    np.testing.assert_allclose(dg.grad(functools.partial(f, a))(x, 2), 2 * a * x, rtol=1e-15)
+    both_bound = functools.partial(f, a, power=2)
+    np.testing.assert_allclose(dg.grad(both_bound)(x), 2 * a * x, rtol=1e-15)
+    power_bound = dg.grad(functools.partial(f, power=2), argnums=(0, 1))
+    for found, wanted in zip(power_bound(a, x), (x**2, 2 * a * x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-15)
 
 
 # ------------------------------------------------------------------------- memory that is shared

@@ -120,7 +120,15 @@ def as_dispatcher(function: Any) -> Dispatcher:
         if known is None and isinstance(function, CFunc):
             known = njit(function._sig)(function._pyfunc)
         forms[None] = known = known or PlainDispatcher(function)
+    if not hasattr(known, "for_duals") and not _UNUSUAL.isdisjoint(
+        it.kind for it in inspect.signature(known.py_func).parameters.values()
+    ):  # kernels pass arguments by name, which Numba cannot do here: what calls it in order can
+        forms = derived(known, "usual")
+        forms[None] = known = forms.get(None) or PlainDispatcher(calling(known))
     return known
+
+
+_UNUSUAL = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_ONLY}
 
 
 def jitted(function: Any, **options: Any) -> Dispatcher:
@@ -143,9 +151,14 @@ def calling(function: Any) -> Any:
     params = [
         f"{p.name}=defaults[{p.name!r}]" if p.name in defaults else p.name for p in parameters
     ]
-    names = ", ".join(p.name for p in parameters)
-    source = f"lambda {', '.join(params)}: function({names})"
-    caller = eval(source, {"function": function, "defaults": defaults})
+    names = {"function": function, "defaults": defaults}
+    passed = [p.name for p in parameters]
+    if isinstance(function, functools.partial):
+        names |= {"function": function.func, "fixed": function.args, **function.keywords}
+        passed = [f"fixed[{k}]" for k in range(len(function.args))]
+        passed += [f"{name}={name}" for name in (*function.keywords, *(p.name for p in parameters))]
+        function = function.func
+    caller = eval(f"lambda {', '.join(params)}: function({', '.join(passed)})", names)
     caller.__name__ = getattr(function, "__name__", getattr(function, "symbol", "function"))
     caller.__qualname__ = getattr(function, "__qualname__", caller.__name__)
     caller.__module__ = getattr(function, "__module__", None) or caller.__module__
@@ -161,6 +174,8 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
         count = len(signature.args)
     else:
         parameters = list(inspect.signature(function).parameters.values())
+        if isinstance(function, functools.partial):
+            parameters = [p for p in parameters if p.name not in function.keywords]
         if (getattr(function, "__module__", None) or "").split(".")[0] == "numpy":
             # Numba takes few of NumPy's options, and not the default of all that it takes
             parameters = [p for p in parameters if p.default is p.empty]

@@ -52,8 +52,9 @@ def with_out(params: list[inspect.Parameter], name: str) -> inspect.Signature:
             f"dg.{name}: the function takes *{starred[0]}, which leaves no place for `out`; "
             "wrap it in a function that names its arguments, or takes a tuple"
         )
-    out = inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    return inspect.Signature([*params, out])
+    usual = inspect.Parameter.POSITIONAL_OR_KEYWORD  # `out` is behind those by keyword only, too
+    params = [it.replace(kind=usual) if it.kind is it.KEYWORD_ONLY else it for it in params]
+    return inspect.Signature([*params, inspect.Parameter("out", usual, default=None)])
 
 
 def in_axes(given: Any) -> Any:
