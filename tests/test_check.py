@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -542,3 +543,11 @@ def test_nothing_to_compare():
     assert report.ok
     assert report.worst is None
     assert report.bad == []
+
+
+def test_infinite_derivatives_are_wrong_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for wrong in (np.inf, -np.inf, np.nan):
+            with pytest.raises(dg.DerivativeMismatch):
+                dg.check_grad(lambda x: np.sum(x * x), np.array([wrong, 2.0]), np.ones(2))

@@ -772,3 +772,17 @@ def test_compiled_code_sees_a_function() -> None:
     assert isinstance(typeof(softplus), types.Dispatcher)
     assert njit(lambda f, x: f(x))(softplus, 0.5) == njit(softplus.py_func)(0.5)
     assert dg.derivative(lambda f, x: f(x), argnums=1)(softplus, 0.0) == 0.5
+
+
+def test_a_rule_with_fewer_digits_is_refused() -> None:
+    @dg.custom_jvp
+    def twice(x):
+        return x * 2
+
+    @twice.defjvp
+    def _(x, dx):
+        return (dx * 2).astype(np.float32)
+
+    with pytest.raises(dg.NotDifferentiable, match="a tangent is of the same kind"):
+        dg.jacobian(twice)(np.ones(2))
+    np.testing.assert_array_equal(dg.jacobian(twice)(np.ones(2, np.float32)), 2 * np.eye(2))

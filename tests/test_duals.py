@@ -258,6 +258,8 @@ def test_copies() -> None:
     assert (
         repr(eval(repr(x[0, 1]), names)) == repr(x[0, 1]) == "Dual(-1.3, [0., 1., 0., 0., 0., 0.])"
     )
+    assert f"{dg.Dual(1.23456, [1.0, 2.34567]):.3f}" == "Dual(1.235, [1.000, 2.346])"
+    assert f"{x[0, 1]}" == repr(x[0, 1])
 
 
 # ------------------------------------------------------------------------- compiled functions

@@ -23,7 +23,9 @@ def score(given: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """``|a - b| / max(1, |a| + |b|)``: relative for large entries, absolute for small ones."""
     difference = np.abs(_minus(given, reference))
     sizes = np.maximum(1.0, np.abs(given) + np.abs(reference))
-    return np.where(np.isfinite(difference), difference / sizes, np.where(difference == 0, 0.0, 1))
+    with np.errstate(invalid="ignore"):  # of infinite ones, which count as one or nothing
+        relative = difference / sizes
+    return np.where(np.isfinite(difference), relative, np.where(difference == 0, 0.0, 1))
 
 
 def compare(

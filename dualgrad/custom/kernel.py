@@ -24,9 +24,10 @@ from dualgrad.conversions import is_nonzero, value_of
 from dualgrad.custom import runtime
 from dualgrad.custom.jvp import effect_of_code
 from dualgrad.errors import NotDifferentiable
+from dualgrad.transforms.overlap import extents_meet
 from dualgrad.transforms.runtime import private
 from dualgrad.transforms.sweep import compiled, indented
-from dualgrad.types import DualType, PatternType, SeriesType, depth, duals_in
+from dualgrad.types import DualType, PatternType, SeriesType, depth, duals_in, primal
 
 #: What the source may call.
 NAMES: dict[str, Any] = {"np": np, "NotDifferentiable": NotDifferentiable} | {
@@ -34,7 +35,7 @@ NAMES: dict[str, Any] = {"np": np, "NotDifferentiable": NotDifferentiable} | {
     for function in (
         as_array_of, copy_into, private, promote, value_of, values_of, zero, runtime.any_nonzero,
         runtime.differ, runtime.dual_of, runtime.get_lane, is_nonzero, runtime.lane_view,
-        runtime.lanes_of, runtime.no_lanes, runtime.overlap, runtime.put_lane, runtime.zeros_for,
+        runtime.lanes_of, runtime.no_lanes, extents_meet, runtime.put_lane, runtime.zeros_for,
     )
 }  # fmt: skip
 
@@ -261,7 +262,8 @@ class ByLanes:
                 "numbers, arrays of numbers and tuples of them can have a rule",
                 "return one of them",
             )  # fmt: skip
-        if not is_real(tangent, ty.ndim if is_array else None):
+        narrow = is_narrower(getattr(tangent, "dtype", tangent), item)
+        if narrow or not is_real(tangent, ty.ndim if is_array else None):
             raise self._mismatch(ty, tangent)
         if is_array:
             self.room.append(f"r{name} = promote({y}, level)")
@@ -286,7 +288,7 @@ class ByLanes:
         )  # fmt: skip
         shared = [*itertools.product(self.results, self.arrays)]
         for pair in (*shared, *itertools.combinations(self.results, 2)):
-            yield from raising(f"overlap({', '.join(pair)})", message)
+            yield from raising(f"extents_meet({', '.join(pair)})", message)
 
     # ----------------------------------------------------------------------------- refusals
 
@@ -334,6 +336,12 @@ def is_real(ty: Any, ndim: int | None) -> bool:
     if ndim is not None:
         return isinstance(ty, types.Array) and ty.ndim == ndim and is_real(ty.dtype, None)
     return isinstance(ty, (types.Integer, types.Float, types.Boolean, DualType))
+
+
+def is_narrower(tangent: Any, item: Any) -> bool:
+    """Whether a tangent is of a float type with fewer digits than the value."""
+    a, b = primal(tangent), primal(item)
+    return isinstance(a, types.Float) and isinstance(b, types.Float) and a.bitwidth < b.bitwidth
 
 
 def raising(condition: str, message: str, error: str = "NotDifferentiable") -> list[str]:

@@ -9,7 +9,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic, register_jitable
-from numba.np import arrayobj
 
 from dualgrad.arrays.views import strided_part
 from dualgrad.calls import pack
@@ -123,22 +122,3 @@ def differ(u: Any, v: Any) -> Any:
         if a != b and not (a != a and b != b):
             return True
     return False
-
-
-@intrinsic
-def overlap(typingctx: Any, u: Any, v: Any) -> Any:
-    """Whether two arrays may share memory, by where they begin and end."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        extents: list[Any] = []
-        for ty, arg in zip((u, v), args, strict=True):
-            array = context.make_array(ty)(context, builder, arg)
-            shape, strides = (
-                cgutils.unpack_tuple(builder, it, ty.ndim) for it in (array.shape, array.strides)
-            )
-            extents += arrayobj.get_array_memory_extents(
-                context, builder, ty, array, shape, strides, array.data
-            )
-        return arrayobj.extents_may_overlap(context, builder, *extents)
-
-    return types.boolean(u, v), codegen

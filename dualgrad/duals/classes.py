@@ -190,6 +190,13 @@ class Dual(Duals):
         text = repr(value if isinstance(value, Duals) else value.item())
         return f"Dual({text}, {_text(self.tangent, len(text) + 7)})"
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        value = self.value
+        text = format(value if isinstance(value, Duals) else value.item(), spec)
+        return f"Dual({text}, {_text(self.tangent, len(text) + 7, spec)})"
+
 
 class DualArray(Duals):
     """An array of numbers and their tangents.
@@ -443,7 +450,8 @@ def _powered(x: Any, y: Any) -> Any:
     return evaluated(np.power, (x, y), operator.pow)
 
 
-def _text(x: Any, indent: int) -> str:
+def _text(x: Any, indent: int, spec: str = "") -> str:
     if isinstance(x, Duals):
         return repr(x).replace("\n", "\n" + " " * indent)
-    return np.array2string(np.asarray(x), separator=", ", prefix=" " * indent)
+    how: Any = {"all": lambda item: format(item, spec)} if spec else None
+    return np.array2string(np.asarray(x), separator=", ", prefix=" " * indent, formatter=how)
