@@ -551,3 +551,24 @@ def test_infinite_derivatives_are_wrong_without_a_warning() -> None:
         for wrong in (np.inf, -np.inf, np.nan):
             with pytest.raises(dg.DerivativeMismatch):
                 dg.check_grad(lambda x: np.sum(x * x), np.array([wrong, 2.0]), np.ones(2))
+
+
+def _in_single_precision(x):
+    return float(np.sum(np.sin(x.astype(np.float32))))
+
+
+def _in_digits(digits):
+    return lambda x: round(float(np.sum(np.sin(x))), digits)
+
+
+@pytest.mark.parametrize("f", [_in_single_precision, *map(_in_digits, (4, 6, 8, 10))])
+def test_staircases_accuse_nobody(f) -> None:
+    """On one stair all differences are zero, and say that the derivative is."""
+    rng = np.random.default_rng(1)
+    for x in rng.uniform(0.2, 1.4, (20, 2)):
+        try:
+            dg.check_grad(f, np.cos, x, method="finite-difference")
+        except ValueError as error:  # the stairs are too high
+            assert "could not be checked" in str(error)
+    with pytest.raises(dg.DerivativeMismatch):
+        dg.check_grad(f, lambda x: 1.5 * np.cos(x), x, method="finite-difference")

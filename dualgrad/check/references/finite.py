@@ -130,7 +130,29 @@ def noise(g: Function, z: np.ndarray, scale: np.ndarray, side: int = 0) -> np.nd
             except (ArithmeticError, ValueError):  # the edge of the domain
                 continue
             size = np.fmax(size, np.abs(a - 4 * b + 6 * c - 4 * d + e) / 8)
-    return size
+    return np.fmax(size, quantum(g, z, scale, side))
+
+
+def quantum(g: Function, z: np.ndarray, scale: np.ndarray, side: int = 0) -> np.ndarray:
+    """How high the steps are of each output that is a staircase: single precision, few digits.
+
+    On one stair there is no noise to be seen. So the first change counts, unless there is one from
+    the smallest move on.
+    """
+    y = g(z)
+    height, level = np.zeros(y.shape), np.zeros(y.shape, bool)
+    step, largest = 32 * np.finfo(z.dtype).eps, STEPS[0][0]
+    while step < largest:
+        try:
+            change = np.abs(g((z + (side or 1) * step * scale).astype(z.dtype)) - y)
+        except (ArithmeticError, ValueError):  # the edge of the domain
+            break
+        height = np.where(level & (height == 0), change, height)
+        level |= change == 0
+        if np.all((height > 0) | ~level):
+            break
+        step *= 8
+    return height
 
 
 def difference(problem: Problem, index: tuple[int, ...], step: float) -> complex:
