@@ -462,6 +462,11 @@ def test_parameters_by_keyword_or_position_only(f) -> None:
     np.testing.assert_allclose(by_power, np.sum(x**2 * np.log(x)), rtol=1e-14)
 
 
+def test_by_an_argument_that_is_left_at_its_default() -> None:
+    with pytest.raises(TypeError, match="'power' is left at its default; pass it"):
+        dg.derivative(by_keyword, argnums=1)(np.ones(2))
+
+
 def weighted_power(a, x, power):
     return np.sum(a * x**power)
 

@@ -259,7 +259,7 @@ class ByLanes:
         if not isinstance(item, (types.Float, DualType)):
             raise refused(
                 self.function, f"{self.function.__name__} returns {readable(str(ty))}",
-                "numbers, arrays of numbers and tuples of them can have a rule",
+                "real numbers, arrays of them and tuples of these can have a rule",
                 "return one of them",
             )  # fmt: skip
         narrow = is_narrower(getattr(tangent, "dtype", tangent), item)

@@ -10,6 +10,8 @@ from dualgrad.types import DualType, is_complex
 
 def differentiable(ty: types.Type, name: str) -> types.Type:
     """The scalar type, possibly dual, in which to differentiate by an argument of type `ty`."""
+    if isinstance(ty, types.Omitted):
+        raise TypeError(f"argument {name!r} is left at its default; pass it to differentiate by it")
     item = ty.dtype if isinstance(ty, types.Array) else types.unliteral(ty)
     if is_complex(item):
         raise TypeError(
