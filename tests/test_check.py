@@ -572,3 +572,18 @@ def test_staircases_accuse_nobody(f) -> None:
             assert "could not be checked" in str(error)
     with pytest.raises(dg.DerivativeMismatch):
         dg.check_grad(f, lambda x: 1.5 * np.cos(x), x, method="finite-difference")
+
+
+def test_a_kink_is_no_staircase() -> None:
+    """Left of it the derivative is zero, and another one is wrong."""
+    x = np.array([0.96, 0.99, 1.5])
+    right = np.diag([0.0, 0.0, 1.0])
+    wrong = np.diag([0.5, 0.0, 1.0])
+
+    def f(x):
+        return np.maximum(x - 1.0, 0.0)
+
+    report = dg.check_jacobian(f, right, x, method="finite-difference")
+    assert report.ok and report.error_estimate < 1e-6
+    with pytest.raises(dg.DerivativeMismatch):
+        dg.check_jacobian(f, wrong, x, method="finite-difference")

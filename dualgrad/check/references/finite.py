@@ -137,20 +137,26 @@ def quantum(g: Function, z: np.ndarray, scale: np.ndarray, side: int = 0) -> np.
     """How high the steps are of each output that is a staircase: single precision, few digits.
 
     On one stair there is no noise to be seen. So the first change counts, unless there is one from
-    the smallest move on.
+    the smallest move on, or no stair behind it either: that is a kink.
     """
+
+    def moved(step: float) -> np.ndarray:
+        return g((z + (side or 1) * step * scale).astype(z.dtype))
+
     y = g(z)
-    height, level = np.zeros(y.shape), np.zeros(y.shape, bool)
-    step, largest = 32 * np.finfo(z.dtype).eps, STEPS[0][0]
-    while step < largest:
+    height, level = np.zeros(y.shape), np.ones(y.shape, bool)
+    smallest, largest = 32 * np.finfo(z.dtype).eps, STEPS[0][0]
+    step = smallest
+    while step < largest and np.any(level):
         try:
-            change = np.abs(g((z + (side or 1) * step * scale).astype(z.dtype)) - y)
+            there = moved(step)
+            changed = level & (there != y)
+            if step > smallest and np.any(changed):
+                stair = (there == moved(step * 65 / 64)) | (there == moved(step * 63 / 64))
+                height = np.where(changed & stair, np.abs(there - y), height)
         except (ArithmeticError, ValueError):  # the edge of the domain
             break
-        height = np.where(level & (height == 0), change, height)
-        level |= change == 0
-        if np.all((height > 0) | ~level):
-            break
+        level &= ~changed
         step *= 8
     return height
 
