@@ -586,3 +586,6 @@ def test_results_of_other_transforms_in_memory_of_arguments() -> None:
     p = np.arange(6.0).reshape(3, 2)
     wanted = once(p)
     np.testing.assert_array_equal(once(p, out=p[::-1]), wanted)
+    terms = dg.grad(njit(lambda x: x[1:] ** 2 * x[:-1]), terms=True)
+    y, wanted = x.copy(), terms(x)
+    np.testing.assert_array_equal(terms(y, out=y), wanted)

@@ -73,7 +73,8 @@ class Compressed(Sweep):
     def source(self) -> str:
         parameters = [*(f"a{k}" for k in range(len(self.types))), *self.plan.structure, "out"]
         it, tag, n = self.input, self.tag, self.n
-        body = [*kept(self.types, self.out), f"if colours.size != a{it.k}.size:"]
+        body = [] if self.plan.part else [*kept(self.types, self.out)]
+        body.append(f"if colours.size != a{it.k}.size:")
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
         body += [f"d{it.k}{tag} = room_for(a{it.k}, D{it.k}{tag})", *self.buffer()]
         if self.plan.part:

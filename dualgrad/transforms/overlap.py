@@ -5,6 +5,7 @@ It works on copies of what `f` writes to, and writes to `out` while it still rea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,8 +21,9 @@ def refusals(arg_types: Sequence[types.Type], written: Sequence[int], names: Any
     What `f` writes to the one it would not see in the other.
     """
     arrays = [k for k, ty in enumerate(arg_types) if isinstance(ty, types.Array)]
-    pairs = {tuple(sorted((k, other))) for k in written for other in arrays if k != other}
-    for k, other in sorted(pairs.intersection((a, b) for a in arrays for b in arrays)):
+    for k, other in itertools.combinations(arrays, 2):
+        if not {k, other}.intersection(written):
+            continue
         meet = _meet((f"a{k}", arg_types[k]), (f"a{other}", arg_types[other]))
         yield f"if {meet}:"
         text = f"{names[k]} and {names[other]} share memory, and the function writes to it"
