@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import pytest
+from llvmlite.binding import newpassmanagers
 from numba.core import config
 from numba.core.registry import cpu_target
 
@@ -19,6 +20,11 @@ cpu_target.target_context  # asks once, for all tests, how machine code is to be
 os.environ.setdefault("NUMBA_OPT", "1")  # for processes that tests start, too
 config.reload_config()  # now, or Numba does it in the middle of a test
 config.OPT = config._OptLevel(os.environ["NUMBA_OPT"])
+
+# llvmlite never frees a pass manager: `ObjectRef._dispose`, which does nothing, comes before
+# theirs. It is most of the memory that compiling takes for good, gigabytes in these tests.
+for pass_manager in newpassmanagers.ModulePassManager, newpassmanagers.FunctionPassManager:
+    pass_manager._dispose = newpassmanagers.NewPassManager._dispose
 
 
 @pytest.fixture(autouse=True)
