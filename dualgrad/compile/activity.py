@@ -7,6 +7,7 @@ is caught by type inference, since no dual converts to a float).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -88,6 +89,7 @@ class Summary(NamedTuple):
     written_args: tuple[bool, ...] = ()
     active_result: bool = False
     shared: tuple[frozenset[int], ...] = ()  # arguments, and -1 for the result
+    draws: bool = False  # it may draw random numbers, other than by a generator that it is given
 
     @classmethod
     def nothing(cls, n: int) -> Summary:
@@ -110,6 +112,7 @@ class Activity:
     _written: set[str] = field(default_factory=set)
     #: in which variables a write to one of them may be seen
     _seen_in: dict[str, set[str]] = field(default_factory=dict)
+    _draws: bool = False
     _changed: bool = True
 
     def __post_init__(self) -> None:
@@ -151,6 +154,7 @@ class Activity:
             tuple(bool(name) and self.is_written(name) for name in names),
             any(self.is_active(name) for name in self.returns),
             tuple(frozenset(group) for group in groups.values() if len(group) > 1),
+            self._draws,
         )
 
     # ------------------------------------------------------------------------ union-find
@@ -285,6 +289,7 @@ class Activity:
         if isinstance(kind, types.BoundFunction):
             receiver = expr.func.name
             array = isinstance(kind.this, types.Array)
+            self._draws |= isinstance(kind.this, types.ClassInstanceType)
             if name in WRITERS or not array:
                 self._write(receiver, args)
             self._alias_or_copy(target, [receiver, *args], fresh=array and name not in VIEWS)
@@ -292,6 +297,7 @@ class Activity:
                 self._share([receiver, *args])
             return
         key = getattr(kind, "typing_key", None)
+        self._draws |= isinstance(kind, types.FunctionType) or _may_draw(key)
         if isinstance(key, _UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
@@ -330,6 +336,7 @@ class Activity:
             self._share([*members, *([target] if -1 in shared else [])])
         if effect.active_result:
             self._activate(target)
+        self._draws |= effect.draws
 
 
 def called_dispatcher(code: Typed, expr: Any) -> Any:
@@ -387,8 +394,19 @@ def callee_name(code: Typed, expr: Any) -> str:
 
 def is_library(key: Any) -> bool:
     """Whether a called function is NumPy's or Python's own, whose behaviour we know."""
+    return _package(key) in ("numpy", "math", "builtins", "cmath", "operator", "_operator")
+
+
+def _package(key: Any) -> str:
     module = getattr(key, "__module__", None) or type(key).__module__
-    return module.split(".")[0] in ("numpy", "math", "builtins", "cmath", "operator", "_operator")
+    return str(module.split(".")[0])
+
+
+def _may_draw(key: Any) -> bool:
+    """Whether it is of `random` or `np.random`, or one of which we know nothing."""
+    if isinstance(getattr(key, "__self__", None), (random.Random, np.random.RandomState)):
+        return True
+    return not is_library(key) and _package(key) != "scipy"
 
 
 def _is_builtin(key: Any) -> bool:

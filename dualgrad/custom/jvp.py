@@ -148,7 +148,7 @@ class CustomJvp(CPUDispatcher):
     def effect(self, arg_types: tuple[types.Type, ...], active: tuple[bool, ...]) -> Summary:
         """What a call does to its arguments: what its code does, derivatives aside."""
         seen = effect_of_code(self, arg_types)
-        return Summary(active, seen.written_args, any(active), seen.shared)
+        return Summary(active, seen.written_args, any(active), seen.shared, seen.draws)
 
 
 def effect_of_code(function: Any, arg_types: tuple[types.Type, ...]) -> Summary:

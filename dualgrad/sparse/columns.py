@@ -54,7 +54,7 @@ class Compressed(Sweep):
     holds for each row what is missing from J v, and the sum of the absolute values of its terms.
     """
 
-    recalls = True
+    repeats = recalls = True
 
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         *types_of_f, self.out = arg_types
@@ -85,8 +85,8 @@ class Compressed(Sweep):
         sweep += indented(self._allocate())
         sweep += self._read() if self.output.active else ()
         sweep += [f"start += {n}", "if start >= total:", "    break"]
-        body += [*self.record(f"total - start > {n}"), "begin = start", "while True:"]
-        body += [*indented(sweep), *self.record("False")]
+        body += [*self.begin(f"total - start > {n}"), "begin = start", "while True:"]
+        body += [*indented(sweep), *self.end()]
         body.append(f"return {'v, ' * self.plan.with_value}r")
         return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
 

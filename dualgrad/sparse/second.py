@@ -54,7 +54,7 @@ class _Second(Sweep):
     Further variables: ``row`` and ``column`` the first of the block, ``r`` the result.
     """
 
-    recalls = True
+    repeats = recalls = True
 
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         *types_of_f, self.out = arg_types
@@ -73,7 +73,7 @@ class _Second(Sweep):
         body = [*kept(self.types, self.out), f"if colours.size != {x}.size:"]
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
         body += [f"{self.duals} = room_for({x}, D{it.k}{self.tag})", *self.buffer()]
-        body += [*self.record("True"), *blocks, *self.record("False")]
+        body += [*self.begin("True"), *blocks, *self.end()]
         arguments = ", ".join([*(f"a{k}" for k in range(len(self.types))), *parameters, "out"])
         return "\n".join([f"def kernel({arguments}):", *indented([*body, f"return {end}"])])
 

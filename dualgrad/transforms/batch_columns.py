@@ -86,7 +86,7 @@ def _source(
         body += [f"single = total <= {last.n}", "if single:"]
         body += indented(["pass", *last.seeds("1.0")])
         loop = [*point, *(line for phase in phases for line in phase.renew(mapped))]
-        loop += ["start = 0", *sweeps(phases), "p += 1"]
+        loop += ["start = 0", *last.begin("not single"), *sweeps(phases), "p += 1"]
         body += ["while p < end:", *indented(loop)]
     body += [f"keep(kept_{it})" for it in [*arrays, *buffers]]
     body.append(f"return {first.result()}")

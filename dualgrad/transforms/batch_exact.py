@@ -64,6 +64,7 @@ class ExactColumns(ColumnsOfPoints):
     """
 
     suffix = "e"
+    repeats = False
     #: How many columns each input has.
     sizes: tuple[int, ...]
 

@@ -45,8 +45,8 @@ def source(phases: list[Columns], asking: Iterable[str] = ()) -> str:
         parameters += ["start", "total"]
     else:
         body += [f"start = {first.start()}", "total = columns"]
-    body += ["begin = start", *first.record(f"total - start > {first.n}"), *sweeps(phases)]
-    body += [*first.record("False"), f"return {first.result()}"]
+    body += ["begin = start", *first.begin(f"total - start > {first.n}"), *sweeps(phases)]
+    body += [*first.end(), f"return {first.result()}"]
     return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
 
 
@@ -71,7 +71,7 @@ class Columns(Sweep):
     columns; and those of `Result`.
     """
 
-    recalls = True
+    repeats = recalls = True
     #: In which sweep results are allocated that take their shapes from the output.
     at_first = "start == begin"
 

@@ -37,19 +37,19 @@ def kept(
     for k, ty in enumerate(arg_types):
         if isinstance(ty, types.Array):
             name = names[k] if names else f"a{k}"
-            meet = [_meet((name, ty), part) for part in _arrays("out", out)]
+            meet = [_meet((name, ty), part) for part in leaves("out", out, types.Array)]
             if meet:
                 yield f"if {' or '.join(meet)}:"
                 yield f"    {name} = private({name})"
 
 
-def _arrays(expression: str, ty: types.Type) -> Iterator[tuple[str, Any]]:
-    """The arrays of a nested tuple: the expression and the type of each."""
-    if isinstance(ty, types.Array):
+def leaves(expression: str, ty: types.Type, kind: type[types.Type]) -> Iterator[tuple[str, Any]]:
+    """What is of a kind in a nested tuple: the expression and the type of each."""
+    if isinstance(ty, kind):
         yield expression, ty
     elif isinstance(ty, types.BaseTuple):
         for k, item in enumerate(ty):
-            yield from _arrays(f"{expression}[{k}]", item)
+            yield from leaves(f"{expression}[{k}]", item, kind)
 
 
 def _meet(*pair: tuple[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from numba import get_num_threads, njit, prange
 from numba.core import types
 
-from dualgrad.transforms import batch, columns
+from dualgrad.transforms import batch, columns, draws
 from dualgrad.transforms.batch import is_absent
 from dualgrad.transforms.columns import Columns
 from dualgrad.transforms.overlap import kept
@@ -56,18 +56,24 @@ def points_kernel(plan: VmapPlan, arg_types: Any, n: int | None) -> Any:
     ranges = [*batch.Mapped.of(plan, types_of_f).count(), "all, grain = count, 1"]
     ranges.append("first = min(all, 1)")
     parameters = [f"A{k}" for k in range(len(types_of_f))]
-    return driver(plan, n, arg_types, parameters, ranges, "made")
+    return driver(plan, n, arg_types, parameters, ranges, "made", one_run=False)
 
 
 def driver(
-    plan: Any, n: int | None, arg_types: Any, parameters: list[str], ranges: list[str], result: str
-) -> Any:
+    plan: Any, n: int | None, arg_types: Any, parameters: list[str], ranges: list[str], result: str,
+    one_run: bool = True,
+) -> Any:  # fmt: skip
     """The kernel that gives ranges to threads.
 
     `ranges` are lines that set `first`, where the first range ends, `stop`, where the last one
     does, and `grain`, what the sizes of the others are multiples of. The first range has `made`
-    the results, of which `result` is an expression.
+    the results, of which `result` is an expression. All of `one_run` draw the same random numbers.
     """
+    if any(draws.generators_in("", ty) for ty in arg_types):
+        raise TypeError(
+            f"dg.{plan.name}: threads cannot share a generator of random numbers; pass what it "
+            "draws, or leave out parallel=True"
+        )
     part = _part(plan, n, parameters)
     made = types.Dispatcher(part).get_call_type(
         part.typingctx, (*arg_types, types.intp, types.intp), {}
@@ -79,9 +85,12 @@ def driver(
     arguments = ", ".join([*parameters, *(f"r{k}" for k in range(len(arrays)))])
     out = nested(ty, (f"r{k}" for k in range(len(arrays))))
     call = f"part({', '.join(parameters)}, {out}, start, stop)"
-    attempt = [f"def kernel({arguments}, start, stop):", "    try:", f"        {call}"]
-    # a thread cannot raise: what it computed raises again
-    attempt += ["    except Exception:", "        return True", "    return False"]
+    attempt = [f"def kernel({arguments}, draws, start, stop):", "    failed = False"]
+    attempt += ["    own = kept_draws()", "    redraw(draws)"] if one_run else []
+    attempt += ["    try:", f"        {call}", "    except Exception:"]
+    attempt += ["        failed = True"]  # a thread cannot raise: what it computed raises again
+    attempt += ["    redraw(own)"] if one_run else []
+    attempt.append("    return failed")
     names = {"part": part, "prange": prange, "threads": get_num_threads}
     names["attempt"] = njit(nogil=True)(compiled("attempt", "\n".join(attempt), names))
     bounds = [
@@ -92,13 +101,14 @@ def driver(
     body = [
         *kept(types_of_f, type_of_out, parameters),
         *ranges,
+        "draws = kept_draws()",
         f"made = part({', '.join(parameters)}, out, 0, first)",
         *(f"r{k} = {expression}" for k, expression in enumerate(arrays)),
         "grains = (all - first + grain - 1) // grain",
         f"parts = min(grains, {SHARE} * threads())",
         "failed = np.zeros(parts, np.bool_)",
         "for b in prange(parts):",
-        *indented([*bounds, f"failed[b] = attempt({arguments}, start, stop)"]),
+        *indented([*bounds, f"failed[b] = attempt({arguments}, draws, start, stop)"]),
         "for b in range(parts):",
         "    if failed[b]:",
         *indented(indented([*bounds, call])),

@@ -39,7 +39,7 @@ class _Second(Sweep):
     """
 
     out: Any
-    recalls = True
+    repeats = recalls = True
 
     @property
     def rows(self) -> int:
@@ -123,10 +123,10 @@ class _Hessian(_Second):
         sweep += [*self._seed("0.0"), f"row += {rows}"]
         body = [*kept(self.types, self.out), *self.offsets(), *self._allocate(arrays=False)]
         body += ["column = row = 0"]
-        body += [*self.room(), *self.record(f"total > {min(rows, columns)}")]
+        body += [*self.room(), *self.begin(f"total > {min(rows, columns)}")]
         body += ["while column < total or row == 0:", "    row = column"]
         body += indented(["while row < total or row == 0:", *indented(sweep)])
-        body += [f"    column += {columns}", *self.record("False"), f"return {self._result()}"]
+        body += [f"    column += {columns}", *self.end(), f"return {self._result()}"]
         parameters = ", ".join([*(f"a{k}" for k in range(len(self.types))), "out"])
         return "\n".join([f"def kernel({parameters}):", *indented(body)])
 
@@ -244,8 +244,8 @@ class _Hvp(_Second):
             body += self._direct(it)
         for a in self.differentiated:
             body += self._product(a).allocate(self)
-        body += ["row = 0", *self.room(), *self.record(f"total > {self.rows}")]
-        body += ["while row < total or row == 0:", *indented(sweep), *self.record("False")]
+        body += ["row = 0", *self.room(), *self.begin(f"total > {self.rows}")]
+        body += ["while row < total or row == 0:", *indented(sweep), *self.end()]
         results = [f"r{self._product(a).name}" for a in self.differentiated]
         body.append(f"return {tupled(results, self.plan.one_argument)}")
         return "\n".join(["def kernel(primals, tangents, out):", *indented(body)])

@@ -21,7 +21,7 @@ from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, 
 from dualgrad.compile.rewrite import is_items
 from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
-from dualgrad.transforms import lanes_io, overlap, plans, streams
+from dualgrad.transforms import draws, lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.runtime import largest, place, private, smallest
 from dualgrad.transforms.wider import ask_for_more
@@ -94,6 +94,7 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
         as_array_of, ask_for_more, copy_into, place, private, promote, room_for, value_of,
+        draws.as_it_is, draws.draw_like, draws.kept_draws, draws.redraw,
         lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
@@ -121,7 +122,9 @@ class Sweep:
 
     #: The types of the levels that it adds.
     levels: tuple[type[DualType], ...] = (DualType, DualType)
-    #: Whether sweeps recall what the first has computed: there are many, of the same run of `f`.
+    #: Whether there may be many, of the same run of `f`.
+    repeats = False
+    #: Whether sweeps recall what the first has computed.
     recalls = False
     #: Whether the clone becomes part of the kernel's machine code.
     inline = False
@@ -244,10 +247,29 @@ class Sweep:
 
     # ----------------------------------------------------------------- lines of the source
 
-    def record(self, wanted: str) -> Iterator[str]:
-        """Begin a record of costly values if there are sweeps to recall them, or end it."""
+    def begin(self, again: str) -> Iterator[str]:
+        """Lines before the sweeps of one run of `f`; `again` says whether there are several."""
         if self.recalls:
-            yield f"record_values({wanted})"
+            yield f"record_values({again})"
+        if self.repeats and self.draws:
+            yield from draws.keep(self.generators, again)
+
+    def end(self) -> Iterator[str]:
+        """Lines after the sweeps."""
+        if self.recalls:
+            yield "record_values(False)"
+
+    @property
+    def draws(self) -> bool:
+        """Whether `f` may draw random numbers."""
+        return self.effect.draws or bool(self.generators)
+
+    @property
+    def generators(self) -> list[str]:
+        """The generators of random numbers that it is given."""
+        return [
+            it for k, ty in enumerate(self.types) for it in draws.generators_in(f"a{k}", ty)
+        ]
 
     def buffer(self) -> Iterator[str]:
         """Allocate the array that `f` writes its result to, or that takes the items of one."""
@@ -269,6 +291,8 @@ class Sweep:
         yield from self.apart()
         if self.recalls:
             yield "recall_values()"
+        if self.repeats and self.draws:
+            yield from draws.repeat(self.generators)
         if self.plan.out_argnum is not None:
             result = f"b{tag}"
             yield f"copy_into(b{tag}, a{self.plan.out_argnum})"

@@ -213,6 +213,7 @@ class Transform(DerivedDispatcher):
             is_out,
             result,
             tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
+            draws=True,  # which costs little beside a transform
         )
 
 
