@@ -42,6 +42,11 @@ VIEWS = frozenset(
 )
 #: methods and functions that write into their first argument
 WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())
+#: methods that write to nothing, of what is no array
+READERS = frozenset(
+    """get items keys values copy index count isdisjoint issubset issuperset union intersection
+    difference symmetric_difference""".split()
+)
 #: functions that write into another argument, `out`, and its place where it is not named
 OUTPUTS = {"dot": 2, "outer": 2, "around": 2, "round": 2, "round_": 2, "clip": 3}
 
@@ -289,8 +294,7 @@ class Activity:
         if isinstance(kind, types.BoundFunction):
             receiver = expr.func.name
             array = isinstance(kind.this, types.Array)
-            self._draws |= isinstance(kind.this, types.ClassInstanceType)
-            if name in WRITERS or not array:
+            if name in WRITERS or not (array or self._only_reads(kind.this, name, expr)):
                 self._write(receiver, args)
             self._alias_or_copy(target, [receiver, *args], fresh=array and name not in VIEWS)
             if not array:
@@ -317,6 +321,15 @@ class Activity:
                 self._write(arg, args)
             self._share([target, *args])
             self._flow(args, target)
+
+    def _only_reads(self, owner: Any, name: str, expr: Any) -> bool:
+        """Whether a method of what is no array leaves it as it is."""
+        if not isinstance(owner, types.ClassInstanceType):
+            return name in READERS
+        arg_types = (owner, *self.code.calltypes[expr].args)
+        effect = summarise(owner.jit_methods[name], arg_types, (False,) * len(arg_types), False)
+        self._draws |= effect.draws
+        return not effect.written_args[0]
 
     def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
         params = [[var.name for var in group] for group in folded_arguments(self.code, expr)]

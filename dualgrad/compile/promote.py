@@ -63,10 +63,7 @@ def _item_by_item(source: Any, result: Any, dual: Any) -> Any:
     if isinstance(source, types.List):
         return lambda items: [promote(it, dual) for it in items]
     if isinstance(source, types.BaseTuple):
-        items = ", ".join(f"promote(items[{k}], dual)" for k in range(len(source)))
-        named = getattr(source, "instance_class", None)
-        names = {"promote": promote, "dual": dual, "named": named}
-        return eval(f"lambda items: {'named' if named else ''}({items},)", names)
+        return each(source, "promote(items[{}], dual)", {"promote": promote, "dual": dual})
     if isinstance(source, types.ListType):
         item_type = result.item_type
 
@@ -88,6 +85,14 @@ def _item_by_item(source: Any, result: Any, dual: Any) -> Any:
 
         return dict_of_duals
     return None
+
+
+def each(ty: types.BaseTuple, item: str, names: dict[str, Any], parameter: str = "items") -> Any:
+    """The function that makes a tuple of another: `item` is the source of the item of a number."""
+    named = getattr(ty, "instance_class", None)
+    items = ", ".join(item.format(k) for k in range(len(ty)))
+    source = f"lambda {parameter}: {'named' if named else ''}({items},)"
+    return eval(source, {**names, "named": named})
 
 
 @intrinsic

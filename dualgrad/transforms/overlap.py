@@ -20,14 +20,16 @@ def refusals(arg_types: Sequence[types.Type], written: Sequence[int], names: Any
 
     What `f` writes to the one it would not see in the other.
     """
-    arrays = [k for k, ty in enumerate(arg_types) if isinstance(ty, types.Array)]
-    for k, other in itertools.combinations(arrays, 2):
+    arrays = [
+        (k, array) for k, ty in enumerate(arg_types) for array in leaves(f"a{k}", ty, types.Array)
+    ]
+    for (k, array), (other, another) in itertools.combinations(arrays, 2):
         if not {k, other}.intersection(written):
             continue
-        meet = _meet((f"a{k}", arg_types[k]), (f"a{other}", arg_types[other]))
-        yield f"if {meet}:"
-        text = f"{names[k]} and {names[other]} share memory, and the function writes to it"
-        yield f"    raise ValueError({f'{text}; pass a copy of one'!r})"
+        yield f"if {_meet(array, another)}:"
+        them = f"{names[k]} and {names[other]}" if k != other else f"arrays of {names[k]}"
+        text = f"{them} share memory, and the function writes to it; pass a copy of one"
+        yield f"    raise ValueError({text!r})"
 
 
 def kept(

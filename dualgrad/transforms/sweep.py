@@ -267,9 +267,7 @@ class Sweep:
     @property
     def generators(self) -> list[str]:
         """The generators of random numbers that it is given."""
-        return [
-            it for k, ty in enumerate(self.types) for it in draws.generators_in(f"a{k}", ty)
-        ]
+        return [it for k, ty in enumerate(self.types) for it in draws.generators_in(f"a{k}", ty)]
 
     def buffer(self) -> Iterator[str]:
         """Allocate the array that `f` writes its result to, or that takes the items of one."""

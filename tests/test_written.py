@@ -1,0 +1,127 @@
+"""Arguments that a function writes to: to every sweep they come as they are, and so they stay."""
+
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from numba import float64, int64, njit, typeof, types
+from numba.experimental import jitclass
+from numba.typed import Dict, List
+
+import dualgrad as dg
+from dualgrad.compile.activity import summarise
+
+X = np.linspace(0.5, 1.5, 7)
+
+
+@njit
+def to_list(x, log):
+    log.append(1)
+    return np.sum(x**2) * len(log)
+
+
+@njit
+def to_dict(x, seen):
+    seen[len(seen)] = 1
+    return np.sum(x**2) * len(seen)
+
+
+@njit
+def to_first_array(x, arrays):
+    arrays[0][0] += 1
+    return np.sum(x**2) * arrays[0][0]
+
+
+@njit
+def to_set(x, seen):
+    seen.add(len(seen))
+    return np.sum(x**2) * len(seen)
+
+
+@njit
+def to_named(x, given):
+    given.counts[0] += 1
+    return np.sum(x**2) * given.counts[0] * given.factor
+
+
+Given = namedtuple("Given", "factor counts")
+
+
+@jitclass([("calls", int64), ("table", float64[:]), ("__hidden", float64)])
+class Counter:
+    def __init__(self, table):
+        self.calls, self.table, self.__hidden = 0, table, 2.0
+
+    def count(self):
+        self.calls += 1
+        self.table[0] += 1.0
+        return self.calls * self.table[0] * self.__hidden
+
+    def read(self):
+        return self.table[1] * self.__hidden
+
+
+@njit
+def to_instance(x, counter):
+    return np.sum(x**2) * counter.count()
+
+
+@njit
+def only_reads(x, counter):
+    return np.sum(x**2) * counter.read()
+
+
+def counts_by_key():
+    found = Dict.empty(types.int64, types.int64[::1])
+    found[0] = np.zeros(1, np.int64)
+    return found
+
+
+ARGUMENTS = [
+    (to_list, lambda: List([5]), len),
+    (to_list, lambda: [5], len),
+    (to_first_array, lambda: List([np.zeros(1, np.int64)]), lambda it: it[0][0]),
+    (to_first_array, lambda: List([np.zeros(1)]), lambda it: it[0][0]),
+    (to_dict, lambda: Dict.empty(types.int64, types.int64), len),
+    (to_first_array, counts_by_key, lambda it: it[0][0]),
+    (to_set, lambda: {7}, len),
+    (to_named, lambda: Given(2, np.zeros(1, np.int64)), lambda it: it.counts[0]),
+    (to_instance, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
+    (only_reads, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
+]
+
+
+@pytest.mark.parametrize("f, make, look", ARGUMENTS)
+def test_every_sweep_gets_arguments_as_they_came(f, make, look):
+    given, before = make(), look(make())
+    expected = f(X, make()) / np.sum(X**2) * 2 * X
+    for _ in range(2):
+        np.testing.assert_allclose(dg.grad(f, chunk=2)(X, given), expected, rtol=1e-14)
+        assert look(given) == before
+
+
+@pytest.mark.parametrize("f, written", [(only_reads, False), (to_instance, True)])
+def test_methods_that_only_read_cost_no_copy(f, written):
+    arg_types = typeof(X), typeof(Counter(np.ones(2)))
+    assert summarise(f, arg_types, (True, False), False).written_args == (False, written)
+
+
+@njit
+def to_first_of_two(x, pair):
+    pair[0][:] = x
+    return np.sum(pair[1] ** 2)
+
+
+@njit
+def to_second_of_two(x, pair):
+    pair[1][0] = 7.0
+    return np.sum(x**2)
+
+
+def test_memory_in_common_inside_of_tuples():
+    buffer = np.zeros(X.size)
+    with pytest.raises(ValueError, match="arrays of pair share memory, and the function writes"):
+        dg.grad(to_first_of_two)(X, (buffer, buffer))
+    with pytest.raises(ValueError, match="x and pair share memory, and the function writes"):
+        dg.grad(to_second_of_two)(buffer, (X, buffer))
+    np.testing.assert_allclose(dg.grad(to_second_of_two)(X, (buffer, buffer.copy())), 2 * X)
