@@ -1,5 +1,6 @@
 """Arguments that a function writes to: to every sweep they come as they are, and so they stay."""
 
+from array import array
 from collections import namedtuple
 
 import numpy as np
@@ -30,6 +31,12 @@ def to_dict(x, seen):
 def to_first_array(x, arrays):
     arrays[0][0] += 1
     return np.sum(x**2) * arrays[0][0]
+
+
+@njit
+def to_buffer(x, arrays):
+    arrays[0] += 1
+    return np.sum(x**2) * arrays[0]
 
 
 @njit
@@ -67,6 +74,12 @@ def to_instance(x, counter):
 
 
 @njit
+def to_record(x, record):
+    record.n += 1
+    return np.sum(x**2) * record.n
+
+
+@njit
 def only_reads(x, counter):
     return np.sum(x**2) * counter.read()
 
@@ -86,6 +99,7 @@ ARGUMENTS = [
     (to_first_array, counts_by_key, lambda it: it[0][0]),
     (to_set, lambda: {7}, len),
     (to_named, lambda: Given(2, np.zeros(1, np.int64)), lambda it: it.counts[0]),
+    (to_record, lambda: np.zeros(1, [("n", "i8"), ("v", "f8")])[0], lambda it: it["n"]),
     (to_instance, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
     (only_reads, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
 ]
@@ -104,6 +118,53 @@ def test_every_sweep_gets_arguments_as_they_came(f, make, look):
 def test_methods_that_only_read_cost_no_copy(f, written):
     arg_types = typeof(X), typeof(Counter(np.ones(2)))
     assert summarise(f, arg_types, (True, False), False).written_args == (False, written)
+
+
+@njit
+def to_array_if_there(x, counts):
+    if counts is None:
+        return np.sum(x)
+    counts[0] += 1
+    return np.sum(x**2) * counts[0]
+
+
+@njit
+def up_to(x, indices):
+    total = 0.0
+    for k in indices:
+        total += k * x[0] * x[-1]
+    return total
+
+
+gradient_if_there, gradient_up_to = dg.grad(to_array_if_there, chunk=2), dg.grad(up_to)
+
+
+@njit
+def optional(x, there):
+    counts = None
+    if there:
+        counts = np.zeros(1, np.int64)
+    return gradient_if_there(x, counts), counts
+
+
+@njit
+def iterator(x, n):
+    return gradient_up_to(x, iter(range(n)))
+
+
+def test_what_may_be_none():
+    found, counts = optional(X, True)
+    np.testing.assert_allclose(found, 2 * X, rtol=1e-15)
+    assert counts[0] == 0
+    np.testing.assert_array_equal(optional(X, False)[0], 1.0)
+
+
+def test_what_cannot_be_copied():
+    for given in (bytearray(1), array("l", [0]), memoryview(array("l", [0]))):
+        with pytest.raises(TypeError, match=r"'arrays' is written to, and .* cannot be copied for"):
+            dg.grad(to_buffer)(X, given)
+    with pytest.raises(TypeError, match="'indices' is range_iter_int64, which one sweep would us"):
+        iterator(X, 3)
 
 
 @njit

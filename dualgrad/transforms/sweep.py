@@ -23,7 +23,8 @@ from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import draws, lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
-from dualgrad.transforms.runtime import largest, place, private, smallest
+from dualgrad.transforms.copies import check_copies, check_repeats, private
+from dualgrad.transforms.runtime import largest, place, smallest
 from dualgrad.transforms.wider import ask_for_more
 from dualgrad.types import (
     DualType,
@@ -188,6 +189,8 @@ class Sweep:
         for k, (name, ty) in enumerate(zip(self.plan.params, self.types, strict=False)):
             if isinstance(ty, types.Omitted):
                 continue
+            if self.repeats:
+                check_repeats(ty, name)
             if k in inputs:
                 expression, given = f"d{k}{tag}", inputs[k].buffer
             elif k == self.plan.out_argnum:
@@ -195,6 +198,7 @@ class Sweep:
             elif self.effect.active_args[k] and is_buffer(ty):
                 expression, given = f"promote(a{k}, dual{tag})", promoted(ty, self.dual)
             elif self.effect.written_args[k]:
+                check_copies(ty, name)
                 expression, given = f"private(a{k})", ty
             else:
                 expression, given = f"a{k}", ty
