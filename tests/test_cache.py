@@ -1,7 +1,10 @@
 """The cache on disk: the right code is found again, other code never is."""
 
 import copy
+import functools
 import gc
+import math
+import operator
 import os
 import pickle
 import subprocess
@@ -13,10 +16,13 @@ import weakref
 import numpy as np
 import pytest
 from numba import cloudpickle, njit, vectorize
+from numba.core.types import Array
+from numba.extending import overload, overload_attribute, overload_method
 
 import dualgrad as dg
 from dualgrad.compile import cache
 from dualgrad.compile.fingerprint import Unknown, fingerprint
+from dualgrad.compile.frontend import as_dispatcher
 from dualgrad.transforms.transform import Transform
 
 
@@ -121,6 +127,35 @@ class TestFingerprint:
         base = make("x * x", "2 * x * dx")
         assert base == make("x * x", "2 * x * dx")
         assert len({base, make("x * x", "x * dx + x * dx"), make("x ** 2", "2 * x * dx")}) == 3
+
+    def test_code_is_not_a_librarys_by_its_name(self):
+        def wrapping(k):
+            return functools.wraps(math.exp)(function("def f(x): return k * x", k=k))
+
+        assert fingerprint(wrapping(2.0)) == fingerprint(wrapping(2.0))
+        assert fingerprint(wrapping(2.0)) != fingerprint(wrapping(3.0))
+        partials = [functools.partial(np.convolve, np.array([k])) for k in (1.0, 2.0)]
+        one, two = (fingerprint(as_dispatcher(it)) for it in partials)
+        assert one != two
+
+    def test_fields_of_records(self):
+        items = [(1.0, 2.0)]
+        one, two = (np.array(items, [(a, "f8"), (b, "f8")]) for a, b in ("ab", "ba"))
+        assert fingerprint(one) != fingerprint(two)
+
+    def test_overloads_of_what_libraries_name(self):
+        """Of a method, of an operator, of a function that is found in a module."""
+        f = function("def f(x): return x.gradient_of_mine")
+        make = "def of(k): return lambda *args: None if k else k"  # it applies to nothing
+        seen = {fingerprint(f)}
+        for k, register in enumerate((
+            overload_attribute(Array, "gradient_of_mine"), overload_method(Array, "scaled_by_me"),
+            overload(operator.matmul), overload(np.gradient),
+        )):  # fmt: skip
+            register(function(make, "of")(k))
+            seen.add(fingerprint(f))
+            assert fingerprint(f) in seen
+        assert len(seen) == 5
 
     def test_unknown_objects_have_none(self):
         module = types.ModuleType("a_users_module")

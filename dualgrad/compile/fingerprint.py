@@ -10,9 +10,11 @@ from __future__ import annotations
 import builtins
 import dis
 import enum
+import functools
 import hashlib
 import types as pytypes
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -39,7 +41,7 @@ def fingerprint(*things: Any) -> str:
     Unknown
         If one of them, or something that it uses, is of a kind that cannot be hashed.
     """
-    return _Walk().digest(things)
+    return _Walk().digest((things, *_of_libraries()))
 
 
 class _Walk:
@@ -100,7 +102,7 @@ def _array(array: np.ndarray) -> list[Any]:
     if array.dtype.hasobject:
         raise Unknown("arrays of objects")
     layout = array.flags.c_contiguous, array.flags.f_contiguous, array.flags.writeable
-    return [array.dtype.str, array.shape, layout, array.tobytes()]
+    return [array.dtype, array.shape, layout, array.tobytes()]
 
 
 def _code(code: pytypes.CodeType) -> list[Any]:
@@ -112,9 +114,13 @@ def _code(code: pytypes.CodeType) -> list[Any]:
     ]  # fmt: skip
 
 
+def _named(function: Any) -> list[Any]:
+    return [function.__module__, function.__qualname__, *_overloads(function)]
+
+
 def _function(function: pytypes.FunctionType) -> list[Any]:
-    if _is_library(function.__module__):
-        return [function.__module__, function.__qualname__, *_overloads(function)]
+    if _is_library(_module_of(function)):
+        return _named(function)
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     return [
         function.__name__, function.__code__, function.__defaults__, function.__kwdefaults__,
@@ -156,8 +162,53 @@ def _overloads(function: Any) -> list[Any]:
         if known is function
         for template in getattr(kind, "templates", ())
         if hasattr(template, "_overload_func")
-        and not _is_library(template._overload_func.__module__, "numba")
+        and not _is_library(_module_of(template._overload_func), "numba")
     ]
+
+
+def _of_libraries() -> Iterator[Any]:
+    """What stands for functions, methods and attributes of libraries that others overloaded.
+
+    Code that uses them need not name them: `x @ y`, `x.size`. What cannot be followed is known by
+    the file that it is in.
+    """
+    count = len(builtin_registry.globals), len(builtin_registry.attributes)
+    for template in _others_templates(*count):
+        yield *_names(template), _known_somehow(template._overload_func)
+
+
+def _known_somehow(code: pytypes.FunctionType) -> Any:
+    try:
+        return _Walk().digest(code)
+    except Unknown:
+        with suppress(OSError), open(code.__code__.co_filename, "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+        raise
+
+
+def _names(template: Any) -> tuple[str, ...]:
+    code = template._overload_func
+    key, attribute = template.key, getattr(template, "_attr", "")
+    named = getattr(key, "__qualname__", None) or getattr(key, "__name__", type(key).__name__)
+    return tuple(map(str, (_module_of(code), code.__qualname__, named, attribute)))
+
+
+@functools.lru_cache(1)
+def _others_templates(*count: int) -> list[Any]:
+    """The templates, in any process in the same order; the count says whether there are more."""
+    found = []
+    known = (kind for _, kind in builtin_registry.globals)
+    functions = (it for kind in known for it in getattr(kind, "templates", ()))
+    for template in (*functions, *builtin_registry.attributes):
+        code = getattr(template, "_overload_func", None)
+        if code is not None and not _is_library(_module_of(code), "numba", "dualgrad"):
+            found.append(template)
+    return sorted(found, key=_names)
+
+
+def _module_of(function: Any) -> Any:
+    """The module of the code of a function, which `__module__` of a wrapper need not be."""
+    return getattr(function, "__globals__", {}).get("__name__")
 
 
 def _is_library(module: str | None, *names: str) -> bool:
@@ -207,9 +258,10 @@ _KINDS: list[tuple[tuple[type, ...], str, Any]] = [
     ((DUFunc,), "dufunc", _vectorized),
     ((GUFunc,), "gufunc", _generalized),
     ((pytypes.FunctionType,), "function", _function),
+    ((type(np.convolve),), "function of NumPy", _named),
     ((pytypes.CodeType,), "code", _code),
     ((pytypes.ModuleType,), "module", _module),
-    ((pytypes.BuiltinFunctionType,), "builtin", lambda it: [it.__module__, it.__qualname__]),
+    ((pytypes.BuiltinFunctionType,), "builtin", _named),
     ((types.Type,), "type", lambda it: _type(it)),
     ((type,), "class", _class),
 ]
