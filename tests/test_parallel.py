@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba as nb
@@ -212,3 +213,18 @@ def test_transform_inside_a_parallel_loop() -> None:
 
     xs = np.stack((X, X + 1.0, X * 2.0))
     np.testing.assert_allclose(rows(xs), 3 * xs**2, rtol=1e-15)
+
+
+def test_first_calls_of_several_threads():
+    def f(x, k):
+        return np.sum(np.sin(x) ** 2 + k * x[0] * x)
+
+    x = np.linspace(0.1, 1.0, 5)
+    transforms = [dg.sparse_hessian(f), dg.grad(f), dg.hessian(f), dg.sparse_hessian(f)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda transform: transform(x, 2.0), transforms * 2))
+    gradient = np.sin(2 * x) + 2.0 * x[0]
+    gradient[0] += 2.0 * np.sum(x)
+    np.testing.assert_allclose(found[1], gradient, rtol=1e-14)
+    for hessian in (found[0], found[3], found[4]):
+        np.testing.assert_allclose(hessian.toarray(), found[2], rtol=1e-14)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit, typeof
 from numba.core import compiler, config, ir, ir_utils, types
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError, TypingError, UnsupportedError
@@ -356,7 +357,7 @@ def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
         raise UnsupportedError("object mode block", dispatcher.func_ir.loc)
     known = derived(dispatcher, "typed")
     if arg_types not in known:
-        with _usual_flags(dispatcher) as flags:
+        with global_compiler_lock, _usual_flags(dispatcher) as flags:
             known[arg_types] = compiler.compile_extra(
                 _TypesOnly(dispatcher.typingctx), dispatcher.targetctx, dispatcher.py_func,
                 arg_types, None, flags, dispatcher.locals, pipeline_class=_FrontEnd,
