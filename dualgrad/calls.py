@@ -65,6 +65,7 @@ class DualFunction(AbstractTemplate):
     metadata = {"target": "cpu"}
 
     def generic(self, args: Any, kws: Any) -> Any:
+        args = tuple(ty.dtype if isinstance(ty, types.IntEnumMember) else ty for ty in args)
         if kws or not all(isinstance(ty, (types.Number, types.Boolean)) for ty in args):
             return None
         level = join(args)

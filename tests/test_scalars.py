@@ -6,6 +6,7 @@ dozen: as one function that returns all of them, or one that is told which of th
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -310,6 +311,19 @@ def test_errors_are_those_of_the_function(model: str) -> None:
             else:
                 assert bits(result[0]) == bits(expected), (e, point, result)
     assert raised >= ({"x / y", "x // y", "x % y", "y ** -1"} if model == "python" else set())
+
+
+class Exponent(enum.IntEnum):
+    TWO = 2
+
+
+@njit
+def by_member(x, k):
+    return x**k + x**Exponent.TWO
+
+
+def test_exponents_of_enumerations():
+    assert dg.value_and_derivative(by_member)(1.5, Exponent.TWO) == (4.5, 6.0)
 
 
 class Refused(Exception):
