@@ -45,6 +45,19 @@ def with_out(y, x):
 
 
 @njit
+def held(x):
+    return (dg.value(x[0]) - 0.5) * x[1] ** 2 + np.sum(dg.value(x) * x[::-1] ** 2)
+
+
+def test_values_are_constants_for_all_derivatives():
+    x, expected = np.array([2.0, 3.0]), np.diag([6.0, 2 * (2.0 - 0.5) + 4.0])
+    columns = [dg.hvp(held)((x,), (direction,)) for direction in np.eye(2)]
+    nested = dg.jacobian(dg.grad(held))(x)
+    for found in (dg.hessian(held)(x), dg.sparse_hessian(held)(x).toarray(), columns, nested):
+        np.testing.assert_array_equal(found, expected)
+
+
+@njit
 def call(f, y, x):
     return f(y, x)
 

@@ -17,12 +17,11 @@ from dualgrad import arrays, lanes  # noqa: F401  (registers with Numba)
 from dualgrad.compile.clone import Clone
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import as_dispatcher, calling, derived, is_known
-from dualgrad.conversions import value_of
 from dualgrad.duals.classes import Duals, as_array, as_number, wrapped
 from dualgrad.duals.convert import raw_of
 from dualgrad.duals.storage import dtype_of
 from dualgrad.errors import NotDifferentiable
-from dualgrad.types import DualType
+from dualgrad.types import DualType, primal
 
 # --------------------------------------------------------------------------------- boxing
 
@@ -177,12 +176,14 @@ def tangents_of(d: Any) -> Any:
 
 @overload(values_of, strict=False)
 def _values_of(d: Any) -> Any:
-    base = d.dtype.base
+    from dualgrad.duals.parts import value
+
+    plain = primal(d.dtype)
 
     def values(d: Any) -> Any:
-        out = np.empty(d.shape, base)
+        out = np.empty(d.shape, plain)
         for index in np.ndindex(d.shape):
-            out[index] = value_of(d[index])
+            out[index] = value(d[index])
         return out
 
     return values

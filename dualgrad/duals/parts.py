@@ -24,7 +24,8 @@ def value(d: Any) -> Any:
     Returns
     -------
     float or ndarray
-        For a `DualArray` a view in Python, a copy in `@njit` code.
+        For a `DualArray` a view in Python, a copy in `@njit` code. That of a dual of duals is
+        dual in Python, and plain in `@njit` code, where it is a constant for all derivatives.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def _value(d: Any) -> Any:
     if isinstance(d, DualType):
         from dualgrad.conversions import value_of
 
+        if isinstance(d.base, DualType):
+            return lambda d: value(value_of(d))
         return lambda d: value_of(d)
     numbers = (types.Number, types.Boolean)
     item = d.dtype if isinstance(d, types.Array) else d
