@@ -218,6 +218,50 @@ def test_a_given_pattern_that_misses_a_nonzero() -> None:
 
 
 @njit
+def meets_later(x):
+    return x * x + x * x[::-1] ** 2
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_given_pattern_is_not_trusted_for_one_point(parallel: bool) -> None:
+    """Where its missing entries are zero it is right, and then it is not."""
+    given = dg.sparse_jacobian(meets_later, np.eye(12, dtype=bool), parallel=parallel, chunk=1)
+    check(given(0.0 * X), np.zeros((12, 12)), np.eye(12))
+    with pytest.raises(ValueError, match="misses a nonzero in row 0, column 11"):
+        given(X)
+    both = dg.sparse_jacobian(meets_later, np.eye(12) + np.eye(12)[::-1] > 0, parallel=parallel)
+    check(both(X), np.diag(2 * X + X[::-1] ** 2) + np.diag(2 * X * X[::-1])[:, ::-1])
+
+
+@njit
+def of_some(x):
+    y = np.zeros(2)
+    for k in range(2):
+        i = np.random.randint(0, x.size)
+        y[k] = (i + 1) * (x[i] - 1.0) ** 2
+    return y
+
+
+@njit
+def seed(k):
+    np.random.seed(k)
+
+
+def test_patterns_by_random_numbers() -> None:
+    """Detection draws what the derivative draws, and neither draws more than one run of f."""
+    jacobian, dense = dg.sparse_jacobian(of_some), dg.jacobian(of_some, chunk=4)
+    gradient = dg.grad(of_some, terms=True)
+    for k in range(4):
+        found = []
+        for call in (dense, jacobian, gradient):
+            seed(k)
+            found.append([call(X), call(X)])
+        for expected, entries, sums in zip(*found, strict=True):
+            np.testing.assert_allclose(entries.toarray(), expected, rtol=1e-13)
+            np.testing.assert_allclose(sums, expected.sum(axis=0), rtol=1e-13)
+
+
+@njit
 def branching(x, far):
     y = x * x
     if x[0] > 0:
@@ -286,7 +330,9 @@ def test_out() -> None:
     own = csr_array(band(12, 1, 1).astype(float))
     assert J(X, 2.0, out=own) is own
     check(own, d_tridiagonal(X))
-    for wrong in (csr_array(band(12, 1, 2).astype(float)), csr_array((3, 3)), np.zeros((12, 12))):
+    transposed = csc_array(band(12, 1, 1).astype(float))
+    wide = csr_array(band(12, 1, 2).astype(float))
+    for wrong in (wide, csr_array((3, 3)), np.zeros((12, 12)), transposed):
         with pytest.raises(ValueError, match="out must be a csr_array with the pattern"):
             J(X, out=wrong)
     with pytest.raises(TypeError, match="dtype"):
@@ -584,6 +630,21 @@ def test_found_again_for_other_strides() -> None:
     transform, x = dg.sparse_jacobian(flattened), np.arange(1.0, 9.0)[::2]
     for given in (x.copy(), x, x.copy()):
         np.testing.assert_array_equal(transform(given).toarray(), dg.jacobian(flattened)(given))
+
+
+@njit
+def one_item(x, record):
+    return x[: record["k"] + 1][-1:] * x[0]
+
+
+def test_found_again_for_another_record() -> None:
+    transform, record = (
+        dg.sparse_jacobian(one_item),
+        np.array([(1, 2.0)], [("k", "i8"), ("v", "f8")]),
+    )
+    for record["k"][0] in (1, 2):
+        found = transform(X, record[0]).toarray()
+        np.testing.assert_array_equal(found, dg.jacobian(one_item)(X, record[0]))
 
 
 def test_a_part_reads_its_own_colours():

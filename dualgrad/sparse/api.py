@@ -37,8 +37,7 @@ def sparse_jacobian(
     out_argnum : int, optional
         The argument that `f` writes its result to, if it returns None, as in ``f(t, y, dy)``.
     parallel : bool
-        Whether chunks are spread over Numba's threads, in calls whose result is not compared. A
-        single chunk is not.
+        Whether chunks are spread over Numba's threads. A single chunk is not.
     verify : bool, optional
         Whether the result is compared with J v, by forward mode along a vector v, row by row. See
         the notes for None.
@@ -72,15 +71,15 @@ def sparse_jacobian(
     -----
     A pattern that was found is kept for the next calls with an `x` of the same shape and dtype (for
     the last eight of them). It is *local* if a comparison of numbers that depend on `x` decided
-    what `f` did; then another point may have another pattern. By default (``verify=None``) the
-    result is compared with J v if the pattern is local, and if an argument other than `x` differs
-    in type, shape or bits from what it was when the pattern was found. If they disagree the pattern
-    is found again, and the result computed again. A pattern that was given is compared at the first
-    call with an `x` of a shape and dtype, and when another argument differs from what it was then.
+    what `f` did, or if it draws random numbers; then another point may have another pattern. By
+    default (``verify=None``) the result is compared with J v if the pattern is local or was given,
+    and if an argument other than `x` differs in type, shape or bits from what it was when the
+    pattern was found. If they disagree a pattern that was not given is found again, and the result
+    computed again.
 
     The vector v is random but always the same, and the tolerance is the 3/4th power of the machine
     epsilon, relative to the sum of the absolute values of ``J[i, j] * v[j]`` of a row. A comparison
-    costs a colour.
+    costs a colour, or with `parallel` a product by one thread.
 
     Curtis, Powell and Reid, *On the Estimation of Sparse Jacobian Matrices*, IMA Journal of Applied
     Mathematics 13(1), 1974; Gebremedhin, Manne and Pothen, *What Color Is Your Jacobian?*, SIAM

@@ -13,7 +13,7 @@ def copied(arg: Any) -> Any:
     """An argument as it is now, whatever is written to it later."""
     if isinstance(arg, tuple):
         return tuple(map(copied, arg)) if type(arg) is tuple else type(arg)(*map(copied, arg))
-    return arg.copy() if isinstance(arg, np.ndarray) else arg
+    return arg.copy() if isinstance(arg, (np.ndarray, np.void)) else arg
 
 
 def same(a: Any, b: Any) -> bool:

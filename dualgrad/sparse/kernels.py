@@ -10,6 +10,7 @@ import numpy as np
 import dualgrad.patterns  # noqa: F401  (what sets do where they are not tangents)
 from dualgrad.arrays.linalg.parts import rows_of_floats
 from dualgrad.sets import BITS
+from dualgrad.transforms import draws
 from dualgrad.transforms.sweep import Sweep, compiled, indented
 from dualgrad.types import DualType, PatternType, RowsType, is_complex, primal, real_of
 
@@ -40,6 +41,7 @@ class SetsSweep(Sweep):
     """
 
     levels: tuple[type[DualType], ...] = (PatternType,)
+    repeats = True
     lanes_of_levels: tuple[int, ...] = (WORDS,)
     words = WORDS
     #: how many words one set of words is from the next in a number
@@ -57,14 +59,16 @@ class SetsSweep(Sweep):
 
     def source(self) -> str:
         names = ", ".join(f"a{k}" for k in range(len(self.types)))
-        return "\n".join([f"def kernel(s, {names}):", *indented(self._body())])
+        body = [*self.begin("True"), *self._body()]
+        if self.draws:  # the next run, and the derivative at this point, are to draw the same
+            body += ["note_draws()", *draws.repeat(self.generators)]
+        return "\n".join([f"def kernel(s, {names}):", *indented([*body, "return q"])])
 
     def _body(self) -> Iterator[str]:
         yield from self._seed()
         yield from self._run()
         yield f"q = np.zeros(({self._size}, {self.words}), uint32)"
         yield from self._read("q[t + m, k] |= w[m, {} + (1 + k) * {}]")
-        yield "return q"
 
     @property
     def _size(self) -> str:
@@ -140,7 +144,6 @@ class PairsSweep(SetsSweep):
         yield f"q = np.zeros((0, 0, {self.words}), uint32)"
         yield f"for h in range(0, c, {ROWS}):"
         yield from indented(self._sweep())
-        yield "return q"
 
     def _sweep(self) -> Iterator[str]:
         yield from self._seed()

@@ -7,6 +7,7 @@ not grow with the problem, but for the comparison of arguments.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,7 @@ class Known:
     structure: Structure
     is_local: bool = False  # it may be another one where comparisons come out otherwise
     others: Any = None  # copies of the other arguments; None if it was not compared yet
+    draws: bool = False  # `f` may draw random numbers, by which it may be another one
 
 
 class Sparse:
@@ -108,8 +110,9 @@ class Sparse:
         compare = self.verify
         if compare is None:
             compare = known.is_local or not same(known.others, self._others(args))
+        draw_again = _drawing_again(args) if compare and known.draws else None
         try:
-            data, wrong = self._run(known, args, out, compare)
+            data, wrong = self._run(known, args, out, compare, draw_again)
         except WrongPattern:
             if self.given is not None:
                 raise
@@ -118,6 +121,8 @@ class Sparse:
             if compare and known.others is None:
                 self._keep(args, replace(known, others=copied(self._others(args))))
             return self._result(known.structure, data, out)
+        if draw_again is not None:
+            draw_again()
         if self.given is not None:
             self._confirm(known.structure, args, wrong)
             return self._result(known.structure, data, out)
@@ -125,20 +130,38 @@ class Sparse:
         data, _ = self._run(known, args, out, False)
         return self._result(known.structure, data, out)
 
-    def _run(self, known: Known, args: tuple[Any, ...], out: Any, compare: bool) -> tuple[Any, Any]:
+    def _run(
+        self, known: Known, args: tuple[Any, ...], out: Any, compare: bool, draw_again: Any = None
+    ) -> tuple[Any, Any]:
         """The entries, and those rows in which they are wrong; False if there are none."""
         structure = known.structure
         colours, count, arrays = structure.colours, structure.count, structure.arrays
         # what is compared at every call has a lane for that; else few kernels are worth more
-        kernel = self._kernel(self._lanes(structure, compare and known.is_local), compare)
+        in_lane = compare and not self.plan.parallel  # threads do not compare
+        kernel = self._kernel(self._lanes(structure, in_lane and known.is_local), in_lane)
         data = self._buffer(structure, out)
-        if not compare:
-            return kernel(*args, colours, count, *arrays, _NO_PROBE, _NO_ERROR, data), False
-        error = np.zeros(structure.compared)
-        probe = structure.direction
-        result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
+        if in_lane:
+            error, probe = np.zeros(structure.compared), structure.direction
+            result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
+        else:
+            result = kernel(*args, colours, count, *arrays, _NO_PROBE, _NO_ERROR, data)
+            if not compare:
+                return result, False
+            if draw_again is not None:
+                draw_again()
+            error = self._missing(structure.with_data(result), structure.direction, args)
         wrong = _wrong_rows(error, args[self.plan.argnum], result)
         return result, wrong if wrong.size else False
+
+    def _missing(self, found: Any, direction: np.ndarray, args: tuple[Any, ...]) -> np.ndarray:
+        """What a product with a direction has that the entries have not, and its size by rows."""
+        from dualgrad.transforms.api import jvp
+
+        plan, cache = self.plan, self.cache
+        moving = direction.astype(args[plan.argnum].dtype, copy=False)
+        tangents = tuple(moving if k == plan.argnum else None for k in range(len(args)))
+        _, product = jvp(plan.function, out_argnum=plan.out_argnum, cache=cache)(args, tangents)
+        return np.stack([product - found @ moving, abs(found) @ moving])
 
     def _kernel(self, n: int, compare: bool) -> Transform:
         """The kernel of so many lanes. Threads do not compare."""
@@ -162,7 +185,7 @@ class Sparse:
         """The array that the kernel writes to, None for a new one."""
         if out is None:
             return None
-        if not hasattr(out, "indptr") or not structure.is_of(out):
+        if getattr(out, "format", None) != "csr" or not structure.is_of(out):
             raise ValueError(
                 f"dg.{self.plan.name}: out must be a csr_array with the pattern of the result"
             )
@@ -203,12 +226,13 @@ class Sparse:
     def _detected(self, args: tuple[Any, ...]) -> Known:
         if config.DISABLE_JIT:
             raise NotDifferentiable(f"dg.{self.plan.name} needs Numba's compiler")
+        others, draws = copied(self._others(args)), _may_draw(self.plan, args)
         if self.given is None:
-            return Known(*self._detect(args), copied(self._others(args)))
+            return Known(*self._detect(args), others, draws)
         if isinstance(self.given, str):
             full = canonical(np.ones(self._shape(args), bool))
-            return Known(self._of(full), False, copied(self._others(args)))
-        return Known(self._of(self.given))
+            return Known(self._of(full), False, others)
+        return Known(self._of(self.given), True, others, draws)
 
     def _detect(self, args: tuple[Any, ...]) -> tuple[Structure, bool]:
         """The structure at a point, and whether it is local."""
@@ -317,6 +341,24 @@ class Sparse:
         if given is not None and not isinstance(given, str):
             given = given.shape, given.indptr, given.indices
         return _rebuilt, (type(self), self.plan, self.chunk, given, self.verify, self.cache)
+
+
+def _may_draw(plan: CompressedPlan, args: tuple[Any, ...]) -> bool:
+    """Whether `f` may draw random numbers, from a generator that it is given or another one."""
+    from dualgrad.compile.activity import summarise
+    from dualgrad.transforms.draws import generators_among
+
+    if generators_among(args):
+        return True
+    arg_types = tuple(map(numba.typeof, args))
+    active = tuple(k in (plan.argnum, plan.out_argnum) for k in range(len(args)))
+    return summarise(plan.function, arg_types, active, False).draws
+
+
+def _drawing_again(args: tuple[Any, ...]) -> Callable[[], None]:
+    from dualgrad.transforms.draws import drawing_again
+
+    return drawing_again(args)
 
 
 def _kind(x: np.ndarray) -> Any:

@@ -6,16 +6,18 @@ Jacobian would be those of different functions. In the end a call has drawn as o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
-from numba import objmode
+import numpy as np
+from numba import njit, objmode
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_new_ref
 from numba.cpython import randomimpl
 from numba.extending import intrinsic, overload
 
+from dualgrad import steering
 from dualgrad.pages import new_array
 from dualgrad.transforms.overlap import leaves
 
@@ -42,6 +44,26 @@ def repeat(generators: Sequence[str]) -> Iterator[str]:
 def generators_in(expression: str, ty: types.Type) -> list[str]:
     """The expressions of the generators of random numbers in an argument."""
     return [it for it, _ in leaves(expression, ty, types.NumPyRandomGeneratorType)]
+
+
+def generators_among(args: Any) -> list[np.random.Generator]:
+    """The generators of NumPy in nested tuples."""
+    if isinstance(args, tuple):
+        return [it for arg in args for it in generators_among(arg)]
+    return [args] if isinstance(args, np.random.Generator) else []
+
+
+def drawing_again(args: Any) -> Callable[[], None]:
+    """What lets this thread and the generators draw again what they draw from now on."""
+    kept = _kept()
+    generators = [(it, it.bit_generator.state) for it in generators_among(args)]
+
+    def draw_again() -> None:
+        _redraw(kept)
+        for generator, state in generators:
+            generator.bit_generator.state = state
+
+    return draw_again
 
 
 def _copy_states(context: Any, builder: Any, kept: Any, back: bool) -> None:
@@ -72,6 +94,17 @@ def kept_draws(typingctx: Any) -> Any:
 
 
 @intrinsic
+def note_draws(typingctx: Any) -> Any:
+    """Note that a run may go otherwise the next time, as by a comparison of active numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        steering.note(builder)
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
 def redraw(typingctx: Any, kept: Any) -> Any:
     """Let this thread draw what it drew from these states on."""
 
@@ -80,6 +113,16 @@ def redraw(typingctx: Any, kept: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(kept), codegen
+
+
+@njit(cache=True)
+def _kept() -> Any:
+    return kept_draws()
+
+
+@njit(cache=True)
+def _redraw(kept: Any) -> None:
+    redraw(kept)
 
 
 def as_it_is(generator: Any, again: bool) -> Any:

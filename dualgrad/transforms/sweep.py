@@ -95,7 +95,8 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
         as_array_of, ask_for_more, copy_into, place, private, promote, room_for, value_of,
-        draws.as_it_is, draws.draw_like, draws.kept_draws, draws.redraw,
+        draws.as_it_is, draws.draw_like, draws.kept_draws, draws.note_draws,
+        draws.redraw,
         lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
@@ -105,6 +106,9 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         streams.end_stream, streams.stream_lanes, streams.streams,
     )
 }  # fmt: skip
+
+
+OTHER_SHAPE = "the result of the function does not have the same shape each time"
 
 
 class Sweep:
@@ -312,6 +316,16 @@ class Sweep:
             if o.is_array:
                 in_row = o.type.layout == "C"  # else a copy puts the items in a row
                 yield f"g{o.i}{tag} = y{o.i}{tag}{'' if in_row else '.ravel()'}"
+
+    def once(self, first: str, body: Iterable[str]) -> Iterator[str]:
+        """Lines for the first sweep, which knows the shapes of results; those of others agree."""
+        arrays = [o for o in self.outputs if o.is_array]
+        yield f"if {first}:"
+        yield from indented(["pass", *body])
+        yield from (f"    shape{o.i} = y{o.i}{self.tag}.shape" for o in arrays)
+        for o in arrays:
+            yield f"elif y{o.i}{self.tag}.shape != shape{o.i}:"
+            yield f"    raise ValueError({OTHER_SHAPE!r})"
 
     def value(self, o: Output) -> Iterator[str]:
         """Copy the value part of an output to `v`."""
