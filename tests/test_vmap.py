@@ -463,3 +463,26 @@ def test_points_of_three_numbers():
         expected = jacobian(point)
         np.testing.assert_array_equal(value, expected[0])
         np.testing.assert_allclose(row, expected[1], rtol=1e-13, atol=1e-14)
+
+
+@njit
+def as_long_as_it_says(x):
+    return np.ones(int(x[0])) * x[1]
+
+
+@njit
+def two_or_three(x):
+    if x[0] > 1.0:
+        return np.array([x[0], x[1]])
+    return np.array([x[0], x[1], 1.0])
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("f", [as_long_as_it_says, two_or_three])
+def test_results_of_other_shapes_at_other_points(f, parallel):
+    """Their memory was written past its end, and one item stood for as many as there should be."""
+    points = np.array([[1.0, 3.0], [2.0, 3.0], [1.0, 3.0]])
+    for mapped in (f, dg.jacobian(f), dg.value_and_jacobian(f, chunk=1), dg.hessian(f)):
+        for given in (points[:2], points[1:]):
+            with pytest.raises(ValueError, match=r"not have the same shape|shape must be that of"):
+                dg.vmap(mapped, parallel=parallel)(given)

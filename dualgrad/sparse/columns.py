@@ -81,7 +81,9 @@ class Compressed(Sweep):
             parameters += ["start", "total"]
         else:
             body += ["start, total = 0, count"]
-        sweep = [*self._seed(), *self.run(), "if start == begin:"]
+        sweep = [*self._seed(), *self.run(), f"if y{self.output.i}{tag}.size != rows:"]
+        sweep.append(f"    raise WrongPattern({wrong_size(self.plan, 'rows', 'result')!r})")
+        sweep.append("if start == begin:")
         sweep += indented(self._allocate())
         sweep += self._read() if self.output.active else ()
         sweep += [f"start += {n}", "if start >= total:", "    break"]
@@ -102,9 +104,6 @@ class Compressed(Sweep):
 
     def _allocate(self) -> Iterator[str]:
         o, plan = self.output, self.plan
-        y = f"y{o.i}{self.tag}"
-        yield f"if {y}.size != rows:"
-        yield f"    raise WrongPattern({wrong_size(plan, 'rows', 'result')!r})"
         dtype = self.names["R"] = self.derivative_type(o, self.dual)
         size = f"a{self.input.k}.size" if plan.sums else "slots.size"
         given = part_of_out(self.out, [])

@@ -16,7 +16,7 @@ from dualgrad.compile.explain import readable
 from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import VmapPlan
-from dualgrad.transforms.sweep import compiled, indented, nested, tupled
+from dualgrad.transforms.sweep import OTHER_SHAPE, compiled, indented, nested, tupled
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,11 @@ def kernel(plan: VmapPlan, arg_types: Any) -> Any:
             allocate.append(f"r{number} = empty({shape}, R{number})")
         else:
             allocate += [f"r{number} = out{place}", f"if r{number}.shape != {shape}:"]
-            allocate.append(f"    raise ValueError({WRONG_SHAPE!r})")
+            # that of a part was made by another one
+            allocate.append(f"    raise ValueError({OTHER_SHAPE if plan.part else WRONG_SHAPE!r})")
+        if is_array:
+            store += [f"if y{place}.shape != r{number}.shape[1:]:"]
+            store.append(f"    raise ValueError({OTHER_SHAPE!r})")
         store.append(f"r{number}[p] = y{place}")
     nothing = f"return {nested(result, iter(empty))}"
     if out_type is not None or any(isinstance(ty, types.Array) for _, ty, _ in leaves):

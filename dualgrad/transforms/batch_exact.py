@@ -11,7 +11,7 @@ from typing import Any
 
 from dualgrad.transforms.batch_sweeps import ColumnsOfPoints
 from dualgrad.transforms.plans import VmapPlan
-from dualgrad.transforms.sweep import Input, Output, indented
+from dualgrad.transforms.sweep import Input, Output
 from dualgrad.types import PointType
 from dualgrad.vectormath import allows_approximations
 
@@ -103,8 +103,7 @@ class ExactColumns(ColumnsOfPoints):
             else:
                 yield f"d{k}{self.tag} = seeded(a{k}, {columns.start}, D{k}{self.tag})"
         yield from self.run(gather=self.plan.with_value)
-        yield f"if {self.at_first}:"
-        yield from indented(["pass", *self.allocate(arrays=True)])
+        yield from self.once(self.at_first, self.allocate(arrays=True))
         yield from self.values()
         for o in self.outputs:
             for it in self.inputs:

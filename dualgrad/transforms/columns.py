@@ -92,8 +92,7 @@ class Columns(Sweep):
         cells = [(o, it) for o in self.outputs for it in self.inputs]
         yield from self._seed()
         yield from self.run()
-        yield f"if {self.at_first}:"
-        yield from indented(["pass", *self.allocate(arrays=True)])
+        yield from self.once(self.at_first, self.allocate(arrays=True))
         yield from self.values()
         for cell in cells:
             yield from self._read(*cell)

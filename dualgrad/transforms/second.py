@@ -110,8 +110,8 @@ class _Hessian(_Second):
 
     def source(self) -> str:
         rows, columns = self.lanes
-        sweep = [*self._seed("1.0"), *self.run(), "if row == 0:"]
-        sweep += indented(["pass", *self._allocate(arrays=True)])
+        sweep = [*self._seed("1.0"), *self.run()]
+        sweep += self.once("row == 0", self._allocate(arrays=True))
         sweep += self.in_memory()
         for o in self.outputs:
             if self.plan.with_value and not o.is_array:
