@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -481,6 +483,30 @@ def test_partial_functions(f) -> None:
     power_bound = dg.grad(functools.partial(f, power=2), argnums=(0, 1))
     for found, wanted in zip(power_bound(a, x), (x**2, 2 * a * x), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "partial, point, expected",
+    [
+        (functools.partial(math.pow, 2.0), 0.5, math.log(2.0) * math.sqrt(2.0)),
+        (functools.partial(operator.mul, 2.0), 0.5, 2.0),
+        (functools.partial(np.multiply, 2.0), 0.5, 2.0),
+        (functools.partial(np.interp, xp=np.arange(3.0), fp=np.arange(3.0) ** 2), 1.5, 3.0),
+        (functools.partial(np.diff, n=2), np.ones(3), [[1.0, -2.0, 1.0]]),
+        (functools.partial(np.sum, axis=0), np.ones((2, 1)), [[[1.0], [1.0]]]),
+    ],
+    ids=lambda it: getattr(getattr(it, "func", None), "__name__", ""),
+)
+def test_partial_functions_of_libraries(partial, point, expected) -> None:
+    transform = dg.jacobian if np.ndim(point) else dg.derivative
+    np.testing.assert_allclose(transform(partial)(point), expected, rtol=1e-15)
+
+
+def test_partial_functions_without_names() -> None:
+    with pytest.raises(TypeError, match="does not know the parameters of hypot; write a function"):
+        dg.derivative(functools.partial(math.hypot, 1.0))
+    with pytest.raises(TypeError, match=r"partial of a function that takes \*rest; write one"):
+        dg.derivative(functools.partial(lambda x, *rest: x * rest[0], 1.0))
 
 
 # ------------------------------------------------------------------------- memory that is shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types as pytypes
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -147,18 +147,23 @@ def _plain(function: Any) -> Any:
 
 def calling(function: Any) -> Any:
     """A Python function with the parameters and the name of `function` that calls it."""
-    parameters = _parameters(function)
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    params = [
-        f"{p.name}=defaults[{p.name!r}]" if p.name in defaults else p.name for p in parameters
-    ]
-    names = {"function": function, "defaults": defaults}
-    passed = [p.name for p in parameters]
+    fixed: dict[str, Any] = {}
     if isinstance(function, functools.partial):
-        names |= {"function": function.func, "fixed": function.args, **function.keywords}
-        passed = [f"fixed[{k}]" for k in range(len(function.args))]
-        passed += [f"{name}={name}" for name in (*function.keywords, *(p.name for p in parameters))]
+        fixed, parameters = _filled_in(function)
         function = function.func
+    else:
+        parameters = _parameters(function)
+    of_numpy = _is_numpys(function)  # Numba takes parameters by name from NumPy's alone
+    free = [p for p in parameters if p.name not in fixed]
+    defaults = {p.name: p.default for p in free if p.default is not p.empty}
+    params = [f"{p.name}=defaults[{p.name!r}]" if p.name in defaults else p.name for p in free]
+    names = {"function": function, "defaults": defaults}
+    names |= {f"_{name}": it for name, it in fixed.items()}
+    passed = [
+        f"{f'{p.name}=' if of_numpy and p.kind is p.KEYWORD_ONLY else ''}"
+        f"{'_' * (p.name in fixed)}{p.name}"
+        for p in parameters
+    ]
     caller = eval(f"lambda {', '.join(params)}: function({', '.join(passed)})", names)
     caller.__name__ = getattr(function, "__name__", getattr(function, "symbol", "function"))
     caller.__qualname__ = getattr(function, "__qualname__", caller.__name__)
@@ -167,22 +172,63 @@ def calling(function: Any) -> Any:
     return caller
 
 
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    """The parameters of a function; those of a ufunc or a function of C get names."""
+def _filled_in(partial: Any) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+    """What a partial function passes, and the parameters of the function, in order.
+
+    Numba knows few functions of libraries by the names of their parameters: all are passed by
+    place, unless one between them is not passed.
+    """
+    parameters = _parameters(partial.func, also=partial.keywords)
+    for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise TypeError(
+                f"a partial of a function that takes *{p.name}; write one that calls it"
+            )
+    places = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    fixed = {p.name: it for p, it in zip(places, partial.args, strict=False)} | partial.keywords
+    return fixed, parameters
+
+
+def _parameters(function: Any, also: Collection[str] = ()) -> list[inspect.Parameter]:
+    """The parameters of a function; those of a ufunc or a function of C get names.
+
+    Of one of NumPy those that have defaults are left out, but for `also`.
+    """
     if isinstance(function, np.ufunc):
         count = function.nin
     elif (signature := _declared(function)) is not None:
         count = len(signature.args)
     else:
-        parameters = list(inspect.signature(function).parameters.values())
-        if isinstance(function, functools.partial):
-            parameters = [p for p in parameters if p.name not in function.keywords]
-        if (getattr(function, "__module__", None) or "").split(".")[0] == "numpy":
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except ValueError:
+            name = getattr(function, "__name__", function)
+            raise TypeError(
+                f"Python does not know the parameters of {name}; write a function that calls it"
+            ) from None
+        if _is_numpys(function):
             # Numba takes few of NumPy's options, and not the default of all that it takes
-            parameters = [p for p in parameters if p.default is p.empty]
+            parameters = _without_options(parameters, also)
         return parameters
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return [inspect.Parameter(f"x{k}", kind) for k in range(count)]
+
+
+def _is_numpys(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").split(".")[0] == "numpy"
+
+
+def _without_options(
+    parameters: list[inspect.Parameter], also: Collection[str]
+) -> list[inspect.Parameter]:
+    kept = []
+    by_name = False  # from the first on that is left out
+    for p in parameters:
+        if p.default is p.empty or p.name in also:
+            kept.append(p.replace(kind=p.KEYWORD_ONLY) if by_name else p)
+        else:
+            by_name = True
+    return kept
 
 
 def _declared(function: Any) -> Any:
