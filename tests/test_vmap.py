@@ -486,3 +486,18 @@ def test_results_of_other_shapes_at_other_points(f, parallel):
         for given in (points[:2], points[1:]):
             with pytest.raises(ValueError, match=r"not have the same shape|shape must be that of"):
                 dg.vmap(mapped, parallel=parallel)(given)
+
+
+@njit
+def with_default(x, a=2.0):
+    return np.sum(x * x) * a
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_arguments_left_at_their_defaults(parallel):
+    points = np.arange(6.0).reshape(3, 2)
+    for f, expected in (
+        (with_default, 2 * np.sum(points**2, 1)),
+        (dg.grad(with_default), 4 * points),
+    ):
+        np.testing.assert_array_equal(dg.vmap(f, parallel=parallel)(points), expected)

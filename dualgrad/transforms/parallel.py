@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from numba import get_num_threads, njit, prange
@@ -53,6 +54,9 @@ def _number_or_array(derivatives: str, sweep: Columns, o: Output, it: Input) -> 
 def points_kernel(plan: VmapPlan, arg_types: Any, n: int | None) -> Any:
     """The kernel of `vmap` whose points are spread over threads."""
     *types_of_f, _ = arg_types
+    axes = zip(plan.axes_of(len(types_of_f)), types_of_f, strict=True)
+    # to a part a default comes as a number
+    plan = replace(plan, in_axes=tuple(None if is_absent(ty) else axis for axis, ty in axes))
     ranges = [*batch.Mapped.of(plan, types_of_f).count(), "all, grain = count, 1"]
     ranges.append("first = min(all, 1)")
     parameters = [f"A{k}" for k in range(len(types_of_f))]
