@@ -419,7 +419,7 @@ def _may_draw(key: Any) -> bool:
     """Whether it is of `random` or `np.random`, or one of which we know nothing."""
     if isinstance(getattr(key, "__self__", None), (random.Random, np.random.RandomState)):
         return True
-    return not is_library(key) and _package(key) != "scipy"
+    return not is_library(key) and _package(key) not in ("dualgrad", "numba", "scipy")
 
 
 def _is_builtin(key: Any) -> bool:
