@@ -302,3 +302,20 @@ def test_refuses_by_name() -> None:
         dg.grad(lambda x: np.sum(GRAD(x)))(X)
     with pytest.raises(ValueError, match="leave pattern= out"):
         dg.sparse_hessian(rosenbrock, np.eye(9) > 0, terms=True)
+
+
+@njit
+def of_a_neighbour(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        j = i + 1 if x[i] > 0.0 else i - 1
+        y[i] = x[i] * x[j % x.size]
+    return y
+
+
+def test_threads_with_patterns_that_change() -> None:
+    x = np.linspace(-1.0, 1.0, 12)
+    g = dg.grad(of_a_neighbour, terms=True, parallel=True, chunk=2)
+    for point in (x, -x):
+        expected = dg.jacobian(of_a_neighbour)(point).sum(axis=0)
+        np.testing.assert_allclose(g(point), expected, rtol=1e-14, atol=1e-14)

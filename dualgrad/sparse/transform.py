@@ -137,7 +137,8 @@ class Sparse:
         structure = known.structure
         colours, count, arrays = structure.colours, structure.count, structure.arrays
         # what is compared at every call has a lane for that; else few kernels are worth more
-        in_lane = compare and not self.plan.parallel  # threads do not compare
+        # threads do not compare: a product does, where it is one of the entries themselves
+        in_lane = compare and (self.plan.sums or not self.plan.parallel)
         kernel = self._kernel(self._lanes(structure, in_lane and known.is_local), in_lane)
         data = self._buffer(structure, out)
         if in_lane:
