@@ -270,6 +270,18 @@ def none(x):
     x[0] = 1.0
 
 
+class Model:
+    def energy(self, x):
+        return x @ x
+
+    def __call__(self, x):
+        return x @ x
+
+
+def nested(x):
+    return x[0], (x[0], x[1])
+
+
 Z = np.zeros(3)
 BAD = [
     # transform, keywords, arguments, error, what the message names
@@ -292,6 +304,9 @@ BAD = [
     (dg.grad, total, {"chunk": 2.0}, (X, 2.0), TypeError, "chunk"),
     (dg.grad, total, {"chunk": "big"}, (X, 2.0), TypeError, "chunk"),
     (dg.grad, 3.0, {}, (X,), TypeError, "function"),
+    (dg.grad, Model().energy, {}, (X,), TypeError, "Model.energy is a method"),
+    (dg.grad, Model(), {}, (X,), TypeError, "is an object"),
+    (dg.jacobian, nested, {}, (X,), TypeError, "a tuple with a tuple of 2 float64; expected"),
     (dg.grad, total, {}, (X * 1j, 2.0), TypeError, "complex"),
     (dg.grad, total, {}, ("text", 2.0), TypeError, "'x'"),
     (dg.grad, total, {}, ([1.0, 2.0], 2.0), TypeError, "'x'"),

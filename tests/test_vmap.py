@@ -308,6 +308,7 @@ mapped_grad = dg.vmap(dg.grad(tilted))
         (lambda: dg.vmap(tilted, "0"), (), TypeError, "an axis, None or a tuple"),
         (lambda: dg.vmap(lambda x: None), (X,), TypeError, "returns none"),
         (lambda: dg.vmap(3), (), TypeError, "a function is expected"),
+        (lambda: dg.vmap("{}".format), (X,), TypeError, "does not know the parameters"),
     ],
 )
 def test_bad_input(make, args, error, message):

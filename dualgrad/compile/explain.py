@@ -177,6 +177,7 @@ def readable(text: str) -> str:
         r"\1",
         text,
     )
+    text = re.sub(r"UniTuple\(([^()]*(?:\([^()]*\))?[^()]*) x (\d+)\)", r"a tuple of \2 \1", text)
     return text.replace("<iv=None>", "").strip()
 
 

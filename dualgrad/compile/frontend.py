@@ -142,7 +142,21 @@ def jitted(function: Any, **options: Any) -> Dispatcher:
 @functools.cache
 def _plain(function: Any) -> Any:
     """A function without Python code (a ufunc, a function of C) as one that has some."""
+    is_method = isinstance(function, pytypes.MethodType)
+    if is_method or _is_callable_object(function):
+        what = f"{function.__qualname__} is a method" if is_method else f"{function!r} is an object"
+        raise TypeError(
+            f"{what}, and Numba compiles functions alone; pass one that takes what it uses of the "
+            "object as arguments"
+        )
     return calling(function)
+
+
+def _is_callable_object(function: Any) -> bool:
+    """Whether it is an object of a class in Python, and not one of Numba's."""
+    kind = type(function)
+    call = inspect.getattr_static(kind, "__call__", None)
+    return isinstance(call, pytypes.FunctionType) and kind.__module__.split(".")[0] != "numba"
 
 
 def calling(function: Any) -> Any:

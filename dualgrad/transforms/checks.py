@@ -41,9 +41,10 @@ def check_outputs(name: str, result: types.Type, items: list[types.Type]) -> Non
     numbers = [ty.dtype if isinstance(ty, types.Array) else ty for ty in items]
     for ty, item in zip(items, numbers, strict=True):
         if not isinstance(item, (types.Number, types.Boolean)):
+            within = "a tuple with " if isinstance(result, types.BaseTuple) else ""
             raise TypeError(
-                f"dg.{name}: the function returns {readable(str(ty))}; expected are numbers, "
-                "arrays of numbers, or a tuple of them"
+                f"dg.{name}: the function returns {within}{readable(str(ty))}; expected are "
+                "numbers, arrays of numbers, or a tuple of them"
             )
     scalar = isinstance(result, (types.Number, types.Boolean))
     if name in _INSTEAD and not scalar:
