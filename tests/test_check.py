@@ -587,3 +587,17 @@ def test_a_kink_is_no_staircase() -> None:
     assert report.ok and report.error_estimate < 1e-6
     with pytest.raises(dg.DerivativeMismatch):
         dg.check_jacobian(f, wrong, x, method="finite-difference")
+
+
+def test_a_function_that_returns_the_same_array_each_time():
+    room = np.empty(3)
+
+    def squares(x):
+        room[:] = x**2
+        return room
+
+    x = np.array([2.0, 0.5, 1.0])
+    assert dg.check_jacobian(squares, lambda x: np.diag(2 * x), x, raises=False).ok
+    for wrong in (lambda x: np.zeros((3, 3)), lambda x: np.diag(3 * x)):
+        assert not dg.check_jacobian(squares, wrong, x, raises=False).ok
+    assert not dg.check_jvp(squares, lambda x, v: 0 * x, x, np.ones(3), raises=False).ok

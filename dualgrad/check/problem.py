@@ -56,8 +56,8 @@ class Problem:
                 )
 
     def call(self, x: Any) -> Any:
-        """`f` at another point; it cannot write to ours."""
-        return self.f(copied(x), *map(copied, self.args))
+        """`f` at another point; it cannot write to ours, nor later to what it returned."""
+        return copied(self.f(copied(x), *map(copied, self.args)))
 
     def along(self, v: Any) -> Problem:
         """The same derivative along `v` alone."""
