@@ -43,6 +43,26 @@ def uses_signatures(x):
     return rounded(x[0]) + any_layout(x, x[1]) + either(x[2]) + rounded(2.0)
 
 
+@njit("float64(int64)")
+def of_whole(x):
+    return x * 2.0
+
+
+@njit("int64(float64, int64)")
+def to_whole(x, k):
+    return x * k * 3
+
+
+@njit
+def uses_whole(x):
+    return of_whole(x) * x + to_whole(x, 2.0 * x) * x * x
+
+
+def test_explicit_signatures_of_whole_numbers_make_constants() -> None:
+    assert dg.value_and_derivative(uses_whole)(1.75) == (uses_whole(1.75), 2.0 + 15 * 2 * 1.75)
+    assert dg.derivative(of_whole)(1.75) == 0.0
+
+
 def test_explicit_signatures_round_as_the_primal_does() -> None:
     value, gradient = dg.value_and_grad(uses_signatures, chunk=3)(X)
     assert value == uses_signatures(X)

@@ -31,7 +31,7 @@ from dualgrad.compile.promote import promoted
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
-from dualgrad.types import DualType, duals_in, over
+from dualgrad.types import DualType, can_carry, duals_in, over
 from dualgrad.vectormath import allows_approximations, apart
 
 
@@ -160,7 +160,8 @@ class Clone(DerivedDispatcher):
     def _declared(self, pysig: Any, args: tuple[types.Type, ...]) -> tuple[types.Type, ...]:
         """The argument types of a function with explicit signatures: numbers become what it says.
 
-        A `float32` in a signature rounds what it is given; so must the value part of its dual.
+        A `float32` in a signature rounds what it is given, so must the value part of its dual; an
+        `int64` makes it a constant.
         """
         primals = tuple(primal_type(ty) for ty in args)
         declared = types.Dispatcher(self.original).get_call_type(self.typingctx, primals, {})
@@ -168,16 +169,16 @@ class Clone(DerivedDispatcher):
         if declared is None or level is None:
             return args
         cast = tuple(
-            over(ty, to) if isinstance(ty, DualType) else ty
+            (over(ty, to) if can_carry(to) else to) if isinstance(ty, DualType) else ty
             for ty, to in zip(args, declared.args, strict=True)
         )
         result = declared.return_type
         active = tuple(carries_dual(ty) for ty in args)
         if (
-            isinstance(result, (types.Float, types.Complex))
+            isinstance(result, (types.Number, types.Boolean))
             and summarise(self.original, declared.args, active, False).active_result
         ):
-            self.compile(over(level, result)(*cast))
+            self.compile((over(level, result) if can_carry(result) else result)(*cast))
         return cast
 
 
