@@ -248,7 +248,7 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
             _all_decide(builder, sig.args, parts)
         return pack(context, builder, sig.return_type, result, followed)
 
-    typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": fn})
+    typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": staticmethod(fn)})
     infer_global(fn, types.Function(typing))
 
 

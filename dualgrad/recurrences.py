@@ -315,6 +315,9 @@ SLOPES: dict[str, str | None] = {
     "lgamma": "digamma_from(x, 40.0)",
 }
 
+#: That of `np.sinc`, which is no function of the table: it is made of others.
+SINC_SLOPE = "sinc_slope(x, np.sin(np.pi * x) / (np.pi * x))"
+
 #: Functions that are the exponential of a function with a slope.
 LOGARITHMIC_SLOPES: dict[str, str] = {"gamma": "digamma_from(x, 40.0)"}
 

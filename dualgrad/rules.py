@@ -205,6 +205,35 @@ def digamma_from(x: Any, start: float) -> Any:
     return np.log(x) - 0.5 / x - w * series + shift
 
 
+def sinc_slope(x: Any, y: Any) -> Any:
+    """d/dx of sin(πx) / (πx); near zero, where the quotient cancels, as a power series."""
+    t = np.pi * x
+    return sinc_slope_near_zero(t) if t * t < 4.0 else (np.cos(t) - y) / x
+
+
+def complex_sinc_slope(x: Any, y: Any) -> Any:
+    """The same for complex x."""
+    t = np.pi * x
+    return sinc_slope_near_zero(t) if abs(t) < 2.0 else (np.cos(t) - y) * inverse(x)
+
+
+def sinc_slope_near_zero(t: Any) -> Any:
+    """π times the derivative of sin(t) / t, to the last digit of a few derivatives more."""
+    s = t * t
+    # factors of 2k / (2k + 1)!, from the last on
+    tail = 1.0 - s * (10 / (9 * 20 * 21)) * (
+        1.0 - s * (11 / (10 * 22 * 23)) * (1.0 - s * (12 / (11 * 24 * 25)))
+    )
+    tail = 1.0 - s * (7 / (6 * 14 * 15)) * (
+        1.0 - s * (8 / (7 * 16 * 17)) * (1.0 - s * (9 / (8 * 18 * 19)) * tail)
+    )
+    tail = 1.0 - s * (4 / (3 * 8 * 9)) * (
+        1.0 - s * (5 / (4 * 10 * 11)) * (1.0 - s * (6 / (5 * 12 * 13)) * tail)
+    )
+    tail = 1.0 - s * (2 / (1 * 4 * 5)) * (1.0 - s * (3 / (2 * 6 * 7)) * tail)
+    return -np.pi / 3.0 * t * tail
+
+
 def cosine(x: Any, z: Any) -> Any:
     """x / z for a leg x of hypotenuse z; 0 at the origin, where `hypot` has its kink."""
     return x / z if z > 0.0 and abs(x) < np.inf else np.sign(x)
@@ -260,8 +289,8 @@ def complex_power_in_exponent(x: Any, y: Any, z: Any) -> Any:
 #: Plain functions that rules call; a compiler of rules has to know them.
 HELPERS: tuple[Callable[..., Any], ...] = (
     sech_squared, complex_sech_squared, inverse, turned, leg, logistic, digamma, digamma_from,
-    cosine, over_squares, power_in_base, power_in_exponent,
-    complex_power_in_base, complex_power_in_exponent,
+    sinc_slope, complex_sinc_slope, sinc_slope_near_zero, cosine, over_squares,
+    power_in_base, power_in_exponent, complex_power_in_base, complex_power_in_exponent,
 )  # fmt: skip
 
 # ------------------------------------------------------------------------ the table at work

@@ -240,6 +240,14 @@ _log_to_base = SumOfPartials(
     ]
 )
 
+
+def _sinc(c: Call) -> Any:
+    return _complex_sinc(c) if c.is_complex else _real_sinc(c)
+
+
+_real_sinc = SumOfPartials([rules.sinc_slope], strong=False)
+_complex_sinc = SumOfPartials([rules.complex_sinc_slope], strong=False)
+
 # ------------------------------------------------------------------------------- the table
 
 for _function in rules.HELPERS:
@@ -259,6 +267,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_from_parts, (complex,)),
     (_log, (cmath.log,)),
     (_sign, (np.sign,)),
+    (_sinc, (np.sinc,)),
     (_constant, (operator.floordiv, operator.ifloordiv, round, int, operator.truth)),
     (_constant, (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)),
     (_constant, (operator.not_, math.floor, math.ceil, math.trunc)),

@@ -208,6 +208,7 @@ _KINDS: list[tuple[Callable[[Call], Any], tuple[Any, ...]]] = [
     (_power, (operator.pow, operator.ipow, pow, *rules.functions("power"))),
     (_by(recurrences.absolute), (abs,)),
     (_by(recurrences.hypotenuse), rules.functions("hypot")),
+    (_by_slope(recurrences.SINC_SLOPE), (np.sinc,)),
 ]
 _KINDS += [(_by(it), rules.functions(name)) for name, it in recurrences.UNARY.items()]
 _KINDS += [

@@ -439,3 +439,36 @@ def test_rules_that_are_expressions_compile_no_function(monkeypatch):
     fast = dg.derivative(njit(fastmath=True)(several), cache=False)
     assert math.isclose(fast(0.7), slope(0.7), rel_tol=1e-14)
     assert {"d_sqrt", "d_log", "d_exp", "reciprocal_of_second"} <= set(compiled)
+
+
+def sinc(x):
+    return np.sinc(x)
+
+
+SINC = njit(sinc)
+SINC_ONCE = dg.value_and_derivative(SINC)
+SINC_TWICE = dg.derivative(dg.derivative(SINC))
+SINC_SERIES = dg.taylor(SINC, 6)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-300, -1e-10, 1e-5, 0.3, 0.63, 0.64, -1.0, 2.5, 40.25])
+def test_sinc(x: float) -> None:
+    """Its quotient is 0 / 0 at zero, and cancels near it, in each derivative more."""
+    with mpmath.workdps(50):
+        exact = [float(it) for it in mpmath.taylor(mpmath.sincpi, mpmath.mpf(x), 6)]
+    value, slope = SINC_ONCE(x)
+    found = SINC_SERIES(x, 1.0)
+    assert value == found[0] == SINC(x)
+    np.testing.assert_allclose(slope, exact[1], rtol=1e-13, atol=1e-16)
+    np.testing.assert_allclose(SINC_TWICE(x), 2.0 * exact[2], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-15)
+
+
+def test_sinc_of_complex_numbers() -> None:
+    f = njit(lambda x: np.sinc(complex(x, 0.5 * x)))
+    for x in (0.0, 1e-9, 0.3, 1.7):
+        with mpmath.workdps(50):
+            first, second = mpmath.taylor(lambda t: mpmath.sincpi(t * (1 + 0.5j)), x, 2)[1:]
+            exact = complex(first), complex(2 * second)
+        np.testing.assert_allclose(dg.derivative(f)(x), exact[0], rtol=1e-13, atol=1e-20)
+        np.testing.assert_allclose(dg.derivative(dg.derivative(f))(x), exact[1], rtol=1e-13)
