@@ -27,6 +27,7 @@ from dualgrad.compile.frontend import (
     constant,
     derived,
     is_object_mode,
+    is_ours,
     typed,
 )
 from dualgrad.compile.refusals import refuse
@@ -369,6 +370,25 @@ def called_dispatcher(code: Typed, expr: Any) -> Any:
         return gufuncs.as_loops(key, tuple(map(types.unliteral, code.calltypes[expr].args)))
     if isinstance(key, StencilFunc):
         return stencils.as_loops(key, code.calltypes[expr])
+    if isinstance(kind, types.Function):
+        return _overload_of_user(kind, code.calltypes[expr])
+    return None
+
+
+def _overload_of_user(kind: Any, sig: Any) -> Any:
+    """The code that a user gave by `@overload` for the function, if Numba has chosen one.
+
+    It was chosen by types, of which dual numbers have others.
+    """
+    entry = kind._impl_keys.get(sig.args)
+    for template in kind.templates:
+        choose = getattr(template, "_overload_func", None)
+        if entry is None or choose is None or is_ours(choose):
+            continue
+        for found, _ in template._impl_cache.values():
+            known = None if found is None else found.overloads.get(sig.args)
+            if known is not None and known.entry_point == entry:
+                return found
     return None
 
 

@@ -406,6 +406,12 @@ class _TypesOnly(Context):
         return result
 
 
+def is_ours(function: Any) -> bool:
+    """Whether the code of a function is that of a library, for types of any kind: not a user's."""
+    module = function.__globals__.get("__name__", "dualgrad")  # which evaluates some of its own
+    return module.split(".")[0] in ("dualgrad", "numba", "numpy", "scipy")
+
+
 def is_object_mode(dispatcher: Any) -> bool:
     """Whether what is called is a block ``with objmode``, run by Python."""
     return not hasattr(dispatcher, "targetdescr")

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numba.core import ir, types
 from numba.core.errors import UnsupportedError
+from numba.core.extending import _Intrinsic
+
+from dualgrad.compile.frontend import is_ours
 
 if TYPE_CHECKING:
     from dualgrad.compile.activity import Activity
@@ -69,7 +72,24 @@ def _calls_an_address(activity: Activity, statement: Any) -> bool:
     )
 
 
+def _calls_an_intrinsic(activity: Activity, statement: Any) -> bool:
+    value = getattr(statement, "value", None)
+    if not isinstance(value, ir.Expr) or value.op != "call":
+        return False
+    key = getattr(_type(activity, value.func), "typing_key", None)
+    if not isinstance(key, _Intrinsic) or is_ours(key._defn):
+        return False
+    return any(activity.is_active(var.name) for var in value.list_vars())
+
+
 REFUSALS = [
+    Refusal(
+        _calls_an_intrinsic,
+        "an intrinsic",
+        "an @intrinsic writes machine code for the types of its arguments, which dual numbers "
+        "do not have",
+        "give a function that calls it a rule with dg.custom_jvp",
+    ),
     Refusal(
         _is_set,
         "a set of numbers that depend on what is differentiated by",

@@ -6,14 +6,19 @@ of its clone, which is kept apart: what the function has for plain numbers never
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from numba.core import types
 from numba.core.dispatcher import _DispatcherBase
 from numba.core.typing.typeof import Purpose, typeof_impl
 
 from dualgrad.duals.classes import Duals
 from dualgrad.errors import NotDifferentiable
+from dualgrad.types import duals_in
 
+_get_call_template = _DispatcherBase.get_call_template
+_get_overload = _DispatcherBase.get_overload
 _compile_for_args = _DispatcherBase._compile_for_args
 _search_new_conversions = _DispatcherBase._search_new_conversions
 
@@ -55,5 +60,38 @@ def _search(self: Any, *args: Any, **kws: Any) -> Any:
     return _search_new_conversions(self, *args, **kws)
 
 
+def _clone_for(dispatcher: Any, arg_types: Iterable[types.Type]) -> Any:
+    """The clone of a user's function for duals, None where it is called with others.
+
+    Code that the clones' own pass does not see calls it: that of an `@overload`, of `@vectorize`,
+    of `vmap`, of Numba's `map`.
+    """
+    from dualgrad.compile.frontend import DerivedDispatcher, is_ours
+
+    if isinstance(dispatcher, DerivedDispatcher) or not any(map(_with_duals, arg_types)):
+        return None
+    from dualgrad.compile.clone import clone_of
+
+    return None if is_ours(dispatcher.py_func) else clone_of(dispatcher)
+
+
+def _with_duals(ty: types.Type) -> bool:
+    return any(True for _ in duals_in(ty))
+
+
+def _template(self: Any, args: Any, kws: Any) -> Any:
+    clone = _clone_for(self, (*args, *kws.values()))
+    return (
+        _get_call_template(self, args, kws) if clone is None else clone.get_call_template(args, kws)
+    )
+
+
+def _overload(self: Any, arg_types: Any) -> Any:
+    clone = _clone_for(self, arg_types)
+    return _get_overload(self, arg_types) if clone is None else clone.get_overload(arg_types)
+
+
+_DispatcherBase.get_call_template = _template
+_DispatcherBase.get_overload = _overload
 _DispatcherBase._compile_for_args = _compiled
 _DispatcherBase._search_new_conversions = _search
