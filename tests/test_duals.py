@@ -162,9 +162,9 @@ LOST = [
     "np.copyto(buffer, x)", "complex(x[0])", "np.fill_diagonal(np.eye(3), x)",
     "np.concatenate([x, x], out=np.zeros(6))", "buffer.fill(x[0])",
     "np.sum(x, out=np.zeros(()))", "np.put(buffer, [0], x[:1])", "np.add.at(buffer, [0], x[0])",
-    "np.sin(x, dtype=np.float32)", "x.fill(dg.Dual(x[0], 1.0))", "x * dg.Dual(1.0, [1.0, 2.0])",
-    "np.concatenate([x, dg.seed(1.0) * np.ones(3)])", "x.__setitem__(0, 1j)", "np.frexp(x)",
-    "np.linalg.norm(x, 3)", "dg.value('a')", "dg.seed(1j)", "dg.Dual('a', 1.0)",
+    "np.sin(x, dtype=np.float16)", "x.fill(dg.Dual(x[0], 1.0))", "x * dg.Dual(1.0, [1.0, 2.0])",
+    "np.concatenate([x, dg.seed(1.0) * np.ones(3)])", "x.__setitem__(0, 1j)", "np.bitwise_count(x)",
+    "np.unique(x[None], axis=0)", "dg.value('a')", "dg.seed(1j)", "dg.Dual('a', 1.0)",
 ]  # fmt: skip
 
 
@@ -341,8 +341,8 @@ def test_compiled_refuses() -> None:
     x = dg.seed(X[0])
     with pytest.raises(dg.NotDifferentiable, match=r"line \d+(.|\n)*no attribute nothing"):
         njit(lambda x: x.nothing)(x)
-    with pytest.raises(dg.NotDifferentiable, match=r"numpy\.gradient .* Numba does not have it"):
-        np.gradient(x)
+    with pytest.raises(dg.NotDifferentiable, match=r"numpy\.packbits .* Numba does not have it"):
+        np.packbits(x)
     with pytest.raises(dg.NotDifferentiable, match="as an argument"):
         njit(lambda y: y * x[0])(1.0)
     with pytest.raises(ZeroDivisionError):

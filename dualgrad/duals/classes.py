@@ -89,6 +89,19 @@ class Duals(NDArrayOperatorsMixin):
     def __rpow__(self, other: Any) -> Any:
         return _powered(other, self)
 
+    def astype(
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True,
+        copy: bool = True,
+    ) -> Any:  # fmt: skip
+        """With values of another precision, or complex; whole numbers are constants."""
+        dtype = np.dtype(dtype)
+        value = self.value.astype(dtype, order, casting, subok, copy)
+        if dtype.kind in "biu":
+            return plain(value)
+        return wrapped(
+            made(raw_of(value), raw_of(wrapped(tangent_of(self._dualgrad_data)).astype(dtype)))
+        )
+
     def __bool__(self) -> bool:
         return bool(plain(self))
 
@@ -263,6 +276,11 @@ class DualArray(Duals):
         """The items one after another."""
         return self.ravel()
 
+    @property
+    def flags(self) -> Any:
+        """How the items lie in memory."""
+        return self._dualgrad_data.flags
+
     def __len__(self) -> int:
         return len(self._dualgrad_data)
 
@@ -312,6 +330,11 @@ class DualArray(Duals):
         array: Any = self
         self[...] = np.sort(array, axis)
 
+    def partition(self, kth: Any, axis: int = -1) -> None:
+        """Sort by value in part, in place."""
+        array: Any = self
+        self[...] = np.partition(array, kth, axis)
+
     def item(self, *index: Any) -> Any:
         """One item as a number."""
         if not index and self.size != 1:
@@ -322,14 +345,6 @@ class DualArray(Duals):
     def tolist(self) -> Any:
         """Nested lists of numbers."""
         return [it.tolist() if isinstance(it, DualArray) else it for it in self]
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """With values of another precision, or complex; an array of integers is a constant."""
-        dtype = np.dtype(dtype)
-        if dtype.kind in "biu":
-            return plain(self).astype(dtype)
-        value = self.value.astype(dtype)
-        return as_array(made(raw_of(value), raw_of(self.tangents.astype(dtype))))
 
     def __repr__(self) -> str:
         return f"DualArray({_text(self.value, 10)},\n          {_text(self.tangents, 10)})"
@@ -354,6 +369,8 @@ def _method(name: str) -> Any:
 
 for _name in _METHODS:
     setattr(DualArray, _name, _method(_name))
+for _name in (*_METHODS, "copy", "ravel", "reshape", "transpose"):
+    setattr(Dual, _name, _method(_name))
 
 # In an array of objects, such as `np.array([x, y])` makes of numbers, NumPy asks each for a method.
 for _name, _ufunc in vars(np).items():  # `dir` would have NumPy import all of its modules

@@ -15,8 +15,12 @@ from typing import Any
 import numpy
 from numba.core import config
 
+from dualgrad.duals import linalg, reductions
+from dualgrad.duals.borrow import borrowed
 from dualgrad.duals.classes import Duals, as_array, plain, wrapped
 from dualgrad.duals.convert import raw_of
+from dualgrad.duals.formulas import with_value
+from dualgrad.duals.reductions import without_nan
 from dualgrad.duals.storage import common, lifted, type_of
 from dualgrad.duals.ufuncs import dual, split, written
 from dualgrad.errors import NotDifferentiable
@@ -28,6 +32,9 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     """What NumPy asks of duals for a function."""
     kws = {key: it for key, it in kws.items() if it is not np._NoValue}
     out = kws.pop("out", None)
+    place = _place_of_out(function)
+    if place is not None and place < len(args):
+        out, args = args[place], (*args[:place], None, *args[place + 1 :])
     rule = RULES.get(function)
     if any(map(_holds_dual, kws.values())):  # rules look for duals among positional arguments
         bound = inspect.signature(function).bind(*args, **kws)
@@ -44,6 +51,17 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
 
         result = call(function, args, kws)
     return result if out is None else written(result, out)
+
+
+@functools.cache
+def _place_of_out(function: Any) -> int | None:
+    """The place of the argument that results are written into, if it has one."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # written in C
+        return None
+    named = "out" in parameters and parameters["out"].kind is not inspect.Parameter.KEYWORD_ONLY
+    return list(parameters).index("out") if named else None
 
 
 def _values(it: Any) -> Any:
@@ -71,12 +89,25 @@ def _mover(function: Any, places: Sequence[int]) -> Any:
     def move(*args: Any, **kws: Any) -> Any:
         keys = [*(k for k in places if k < len(args)), *(k for k in kws if _holds_dual(kws[k]))]
         given: dict[Any, Any] = {**dict(enumerate(args)), **kws}
-        ty = common(type_of(raw.dtype) for key in keys for raw in _raws(given[key]))
+        raws = [raw for key in keys for raw in _raws(given[key])]
+        ty = common(type_of(raw.dtype) for raw in raws)
         moved = {k: _lifted(it, ty) if k in keys else _values(it) for k, it in given.items()}
-        result = function(*[moved.pop(k) for k in range(len(args))], **moved)
-        return _wrapped(result)
+        result = _wrapped(function(*[moved.pop(k) for k in range(len(args))], **moved))
+        if len({plain(raw).dtype for raw in raws}) == 1:
+            return result
+        question = _question(function)  # NumPy itself says what types become of several
+        return _of_types(result, question(*args, **kws))
 
     return move
+
+
+def _of_types(result: Any, like: Any) -> Any:
+    """Duals of the precision of other results; where those are whole numbers, these."""
+    if isinstance(like, (list, tuple)):
+        return type(like)([_of_types(*it) for it in zip(result, like, strict=True)])
+    if like.dtype.kind not in "fc":
+        return like
+    return result if result.dtype == like.dtype else result.astype(like.dtype)
 
 
 def _holds_dual(it: Any) -> bool:
@@ -111,6 +142,8 @@ def multilinear(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     """
     values, tangents = split(_arrays(args))
     y = function(*values, **kws)
+    if raw_of(y).dtype.names is None and raw_of(y).dtype.kind not in "fc":  # dtype=int
+        return y
     kws = {key: it for key, it in kws.items() if key != "initial"}  # a constant that is added
     active = [(k, t) for k, t in enumerate(tangents) if t is not None]
     rows = []
@@ -131,10 +164,13 @@ def _count(tangents: Iterable[Any]) -> int:
 
 def _linear(function: Any) -> Any:
     def product(*args: Any, **kws: Any) -> Any:
-        for key, it in kws.items():
-            if _holds_dual(it):
-                _no_more(function, {key: it})
+        if _holds_dual(kws.get("initial")):
+            return with_value(function, started)(*args, **kws)
+        _no_more(function, {key: it for key, it in kws.items() if _holds_dual(it)})
         return multilinear(function, args, kws)
+
+    def started(*args: Any, initial: Any, **kws: Any) -> Any:
+        return function(*args, **kws) + initial
 
     return product
 
@@ -142,25 +178,10 @@ def _linear(function: Any) -> Any:
 # ------------------------------------------------------------------------------ selections
 
 
-def _extremum(function: Any, where: Any) -> Any:
-    def choose(a: Any, axis: Any = None, keepdims: bool = False, **kws: Any) -> Any:
-        _no_more(function, kws)
-        a = wrapped(raw_of(a))
-        if axis is None:
-            item = a.ravel()[where(plain(a))]
-            return item.reshape((1,) * a.ndim) if keepdims and a.ndim else item
-        if isinstance(axis, tuple):
-            kept = [k for k in range(a.ndim) if k not in {it % a.ndim for it in axis}]
-            a = a.transpose(kept + [k for k in range(a.ndim) if k not in kept])
-            a = a.reshape(a.shape[: len(kept)] + (-1,))
-            if keepdims:
-                raise NotDifferentiable(f"np.{function.__name__}: keepdims= with several axes")
-            axis = -1
-        index = where(plain(a), axis, keepdims=True)
-        item = np.take_along_axis(a, index, axis)
-        return item if keepdims else np.squeeze(item, axis)
-
-    return choose
+def _partition(a: Any, kth: Any, axis: Any = -1, **kws: Any) -> Any:
+    a = wrapped(raw_of(a))
+    a, axis = (a.ravel(), 0) if axis is None else (a, axis)
+    return np.take_along_axis(a, np.argpartition(plain(a), kth, axis, **kws), axis)
 
 
 def _sort(a: Any, axis: Any = -1, kind: Any = None, **kws: Any) -> Any:
@@ -180,125 +201,10 @@ def _no_more(function: Any, kws: dict[str, Any]) -> None:
         )
 
 
-def _with_value(function: Any, formula: Any) -> Any:
-    """A formula that gives the tangents of a function, whose value is computed by NumPy."""
-
-    def evaluated(*args: Any, **kws: Any) -> Any:
-        values, _ = split(_arrays([*args, *kws.values()]))
-        named = dict(zip(kws, values[len(args) :], strict=True))
-        y = function(*values[: len(args)], **named)
-        with np.errstate(all="ignore"):
-            return _replaced(formula(*args, **kws), y)
-
-    return evaluated
-
-
-def _replaced(result: Any, y: Any) -> Any:
-    """A dual with another value."""
-    _, [tangent] = split([result])
-    return dual(y, tangent, tangent.shape[-1])
-
-
-def _prod(a: Any, axis: Any = None, keepdims: bool = False, **kws: Any) -> Any:
-    _no_more(np.prod, kws)
-    a = wrapped(raw_of(a))
-    items = a.ravel() if axis is None else np.moveaxis(a, axis, 0)
-    total = functools.reduce(np.multiply, items, np.sum(items[:0], axis=0) + 1.0)
-    if not keepdims:
-        return total
-    return np.reshape(total, (1,) * a.ndim) if axis is None else np.expand_dims(total, axis)
-
-
-def _cumprod(a: Any, axis: Any = None, **kws: Any) -> Any:
-    _no_more(np.cumprod, kws)
-    items = a.ravel() if axis is None else np.moveaxis(a, axis, 0)
-    rows, product = [], 1.0
-    for item in items:
-        product = product * item
-        rows.append(product)
-    return np.moveaxis(np.stack(rows), 0, 0 if axis is None else axis)
-
-
-def _var(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, **kws: Any) -> Any:
-    _no_more(np.var, kws)
-    a = wrapped(raw_of(a))
-    d = a - np.mean(a, axis=axis, keepdims=True)
-    total = np.sum((d * np.conjugate(d)).real, axis=axis, keepdims=keepdims)
-    return total / (a.size / max(total.size, 1) - ddof)
-
-
-def _std(a: Any, axis: Any = None, **kws: Any) -> Any:
-    return np.sqrt(_var(a, axis, **kws))
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    x = wrapped(raw_of(x))
-    vectors = x.ndim == 1 if axis is None else np.ndim(axis) == 0
-    if ord not in ((None, 2, 1, np.inf) if vectors else (None, "fro")):
-        raise NotDifferentiable(f"np.linalg.norm of dual numbers takes no ord={ord!r} here")
-    size = np.abs(x)
-    if ord in (1, np.inf):
-        return (np.sum if ord == 1 else np.max)(size, axis=axis, keepdims=keepdims)
-    largest = np.max(plain(size), initial=0.0)  # squares are to neither over- nor underflow
-    unit = largest if 0.0 < largest < np.inf else 1.0
-    return np.sqrt(np.sum((size / unit) ** 2, axis=axis, keepdims=keepdims)) * unit
-
-
-def _nansum(a: Any, *args: Any, **kws: Any) -> Any:
-    return np.sum(np.where(np.isnan(a), 0.0, a), *args, **kws)
-
-
-def _nanmean(a: Any, axis: Any = None, keepdims: bool = False, **kws: Any) -> Any:
-    _no_more(np.nanmean, kws)
-    return _nansum(a, axis=axis, keepdims=keepdims) / np.sum(~np.isnan(a), axis, keepdims=keepdims)
-
-
 def _where(condition: Any, *choices: Any) -> Any:
     if not choices:
         return np.nonzero(plain(condition))
     return _mover(np.where, (1, 2))(condition, *choices)
-
-
-def _average(a: Any, axis: Any = None, weights: Any = None, **kws: Any) -> Any:
-    _no_more(np.average, kws)
-    if weights is None:
-        return np.mean(a, axis=axis)
-    return np.sum(a * weights, axis=axis) / np.sum(weights * np.ones(np.shape(a)), axis=axis)
-
-
-def _solve(a: Any, b: Any) -> Any:
-    """``a (dx) = db - da x``"""
-    (a, b), (da, db) = split(_arrays([a, b]))
-    x = np.linalg.solve(a, b)
-    rows = []
-    for lane in range(_count([da, db])):
-        right = np.zeros(np.shape(b)) if db is None else db[..., lane]
-        rows.append(np.linalg.solve(a, right if da is None else right - da[..., lane] @ x))
-    return dual(x, np.stack(rows, axis=-1), len(rows))
-
-
-def _inv(a: Any) -> Any:
-    [value], [da] = split(_arrays([a]))
-    x = np.linalg.inv(value)
-    n = da.shape[-1]
-    return dual(x, np.stack([-(x @ da[..., k] @ x) for k in range(n)], axis=-1), n)
-
-
-def _det(a: Any) -> Any:
-    """By Laplace's formula, which holds for singular matrices too."""
-    [value], [da] = split(_arrays([a]))
-    if np.ndim(a) != 2:
-        raise NotDifferentiable("np.linalg.det of dual numbers takes one matrix")
-    size = len(value)
-    cofactors = [[_minor(value, i, j) for j in range(size)] for i in range(size)]
-    slope = wrapped(raw_of(cofactors))
-    rows = [np.sum(slope * da[..., k]) for k in range(da.shape[-1])]
-    return dual(np.linalg.det(value), np.stack(rows), da.shape[-1])
-
-
-def _minor(a: Any, i: int, j: int) -> Any:
-    rest = np.delete(np.delete(a, i, axis=0), j, axis=1)
-    return (-1.0) ** (i + j) * (np.linalg.det(rest) if len(rest) else 1.0)
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, **kws: Any) -> Any:
@@ -335,15 +241,28 @@ def _rounded(function: Any) -> Any:
     return rounded
 
 
-def _put(function: Any) -> Any:
-    """A function that writes its last array argument into its first."""
+def _put(function: Any, place: int) -> Any:
+    """A function that writes the argument at `place` into its first."""
 
     def put(a: Any, *args: Any, **kws: Any) -> None:
         if not isinstance(a, Duals):
             raise NotDifferentiable("an array of plain numbers cannot hold a dual number")
-        _mover(function, (0, len(args)))(a, *args, **kws)
+        raw = raw_of(a)
+        bound = inspect.signature(function).bind(a, *args, **kws)
+        given = [*map(_values, bound.args)]
+        given[0], given[place] = raw, lifted(raw_of(bound.args[place]), type_of(raw.dtype))
+        function(*given, **bound.kwargs)
 
     return put
+
+
+def _of_memory(function: Any) -> Any:
+    """A question that the memory of duals answers."""
+    return lambda a, b, *args, **kws: function(raw_of(a), raw_of(b), *args, **kws)
+
+
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype, copy=copy)
 
 
 # ------------------------------------------------------------------------------- the tables
@@ -351,7 +270,9 @@ def _put(function: Any) -> Any:
 _QUESTIONS = (
     "shape ndim size argmax argmin argsort nonzero flatnonzero argwhere searchsorted isclose "
     "allclose array_equal array_equiv any all count_nonzero iscomplexobj isrealobj digitize "
-    "lexsort argpartition nanargmax nanargmin isreal iscomplex isin isneginf isposinf"
+    "lexsort argpartition nanargmax nanargmin isreal iscomplex isin isneginf isposinf "
+    "can_cast result_type common_type min_scalar_type "
+    "diag_indices_from tril_indices_from triu_indices_from einsum_path linalg.matrix_rank"
 ).split()
 
 #: Functions that move items, with the arguments that hold them.
@@ -361,7 +282,7 @@ _MOVERS: dict[str, tuple[int, ...]] = {
         "squeeze expand_dims swapaxes moveaxis rollaxis flip fliplr flipud roll rot90 repeat tile "
         "take take_along_axis delete diag diagonal diagflat tril triu split array_split hsplit "
         "vsplit dsplit broadcast_to copy resize atleast_1d atleast_2d atleast_3d "
-        "permute_dims matrix_transpose unstack".split(),
+        "permute_dims matrix_transpose unstack linalg.diagonal linalg.matrix_transpose".split(),
         (0,),
     ),
     "append": (0, 1), "insert": (0, 2), "compress": (1,), "extract": (1,),
@@ -371,28 +292,51 @@ _MOVERS: dict[str, tuple[int, ...]] = {
 
 _LINEAR = (
     "sum mean cumsum trace dot inner outer vdot matmul einsum tensordot kron convolve correlate "
-    "cross trapezoid "
-    "fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.fftshift "
-    "fft.ifftshift"
+    "cross trapezoid bincount linalg.matmul linalg.outer linalg.cross linalg.trace "
+    "linalg.tensordot linalg.vecdot "
+    "fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.rfft2 "
+    "fft.irfft2 fft.rfftn fft.irfftn fft.hfft fft.ihfft fft.fftshift fft.ifftshift"
 ).split()
 
 _FORMULAS: dict[str, Any] = {
-    "prod": _prod, "cumprod": _cumprod, "var": _var, "std": _std, "average": _average,
-    "linalg.norm": _norm, "nansum": _nansum, "nanmean": _nanmean,
+    **dict.fromkeys(("max", "amax"), reductions.extremum(np.argmax)),
+    **dict.fromkeys(("min", "amin"), reductions.extremum(np.argmin)),
+    "prod": reductions.prod, "cumprod": reductions.cumprod, "var": reductions.var,
+    "std": reductions.std, "linalg.norm": linalg.norm,
+    "linalg.matrix_norm": linalg.matrix_norm, "linalg.vector_norm": linalg.vector_norm,
+    "linalg.cond": linalg.cond, "linalg.svd": linalg.svd, "linalg.svdvals": linalg.svdvals,
+    "linalg.slogdet": linalg.slogdet,
+    "nansum": without_nan(np.sum), "nanmean": without_nan(np.mean),
+    "nanprod": without_nan(np.prod), "nanvar": without_nan(np.var),
+    "nanstd": without_nan(np.std), "nanmedian": reductions.nanmedian,
 }  # fmt: skip
 
+#: Functions that write into their first argument, with the one that they write.
+_PUTS = {
+    "copyto": 1, "put": 2, "fill_diagonal": 1, "place": 2, "putmask": 2, "put_along_axis": 2,
+}  # fmt: skip
+
+#: Functions whose code NumPy has in Python.
+_BORROWED = (
+    "pad gradient polyval diff ediff1d unwrap median percentile quantile nanpercentile "
+    "nanquantile cov corrcoef average ptp i0 sinc trim_zeros vander nan_to_num nanmax nanmin "
+    "nancumsum nancumprod apply_along_axis apply_over_axes piecewise angle ix_ real_if_close "
+    "sort_complex poly polyadd polysub polymul polydiv polyder polyint polyfit roots unique "
+    "union1d setdiff1d intersect1d setxor1d unique_values unique_all unique_inverse unique_counts "
+    "linspace logspace geomspace histogram histogram2d histogramdd histogram_bin_edges interp "
+    "cumulative_sum cumulative_prod linalg.multi_dot linalg.matrix_power linalg.tensorinv "
+    "linalg.tensorsolve"
+).split()
+
 _OTHERS: dict[str, Any] = {
-    "max": _extremum(np.max, np.argmax), "amax": _extremum(np.max, np.argmax),
-    "min": _extremum(np.min, np.argmin), "amin": _extremum(np.min, np.argmin),
-    "sort": _sort, "clip": _clip, "where": _where,
-    "linalg.solve": _solve, "linalg.inv": _inv, "linalg.det": _det,
+    "sort": _sort, "partition": _partition, "clip": _clip, "where": _where,
+    "linalg.solve": linalg.solve, "linalg.inv": linalg.inv, "linalg.det": linalg.det,
     "zeros_like": _like(0), "empty_like": _like(0), "ones_like": _like(1),
     "full_like": _full_like, "real": operator.attrgetter("real"),
     "imag": operator.attrgetter("imag"),
     "round": _rounded(np.round), "around": _rounded(np.round), "fix": _rounded(np.fix),
-    "copyto": _put(np.copyto), "put": _put(np.put), "fill_diagonal": _put(np.fill_diagonal),
-    "place": _put(np.place), "putmask": _put(np.putmask),
-    "put_along_axis": _put(np.put_along_axis),
+    "astype": _astype, "shares_memory": _of_memory(np.shares_memory),
+    "may_share_memory": _of_memory(np.may_share_memory),
 }  # fmt: skip
 
 RULES: dict[Any, Callable[..., Any]] = {}
@@ -417,7 +361,11 @@ for _name in _MOVERS:
 for _name in _LINEAR:
     _register(_name, _linear)
 for _name, _formula in _FORMULAS.items():
-    _register(_name, functools.partial(_with_value, formula=_formula))
+    _register(_name, functools.partial(with_value, formula=_formula))
+for _name in _PUTS:
+    _register(_name, functools.partial(_put, place=_PUTS[_name]))
+for _name in _BORROWED:
+    _register(_name, lambda function: with_value(function, borrowed(function)))
 for _name, _rule in _OTHERS.items():
     _register(_name, _always(_rule))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,28 +20,17 @@ Tangent = Callable[[Sequence[Any], Any, Sequence[Any]], Any]
 
 def called(ufunc: Any, method: str, inputs: Sequence[Any], kws: dict[str, Any]) -> Any:
     """What NumPy asks of duals for a ufunc."""
-    from dualgrad.duals import functions
+    from dualgrad.duals import functions, methods
 
     out, where = kws.pop("out", None), kws.pop("where", True)
-    if method == "reduce" and ufunc in functions.REDUCTIONS:
-        if where is not True:
-            kws["where"] = where
-        kws.setdefault("axis", 0)
-        reduction: Any = functions.REDUCTIONS[ufunc]
-        result = reduction(*inputs, **kws)
-        where = True
-    elif method == "outer" and not kws:
-        first, second = (raw_of(it) for it in inputs)
-        shape = first.shape + (1,) * second.ndim
-        result = evaluated(ufunc, (wrapped(first.reshape(shape)), wrapped(second)))
-    elif method != "__call__" or kws:
-        what = "" if method == "__call__" else f".{method}"
-        named = f"np.{ufunc.__name__}{what}({', '.join(f'{key}=' for key in kws)})"
-        raise NotDifferentiable(f"{named} has no derivative rule for dual numbers")
+    if method != "__call__":
+        if where is not True:  # of a reduction: which items count
+            kws["where"], where = where, True
+        result = methods.apply(ufunc, method, inputs, kws)
     elif ufunc in functions.PRODUCTS:
-        result = functions.multilinear(ufunc, inputs, {})
+        result = functions.multilinear(ufunc, inputs, kws)
     else:
-        result = evaluated(ufunc, inputs)
+        result = evaluated(ufunc, inputs, functools.partial(ufunc, **kws) if kws else None)
     return result if out is None and where is True else written(result, out, where)
 
 
@@ -87,26 +77,34 @@ def split(operands: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 def evaluated(ufunc: Any, inputs: Sequence[Any], compute: Any = None) -> Any:
     """A ufunc of duals; `compute` computes its values, if it is not the ufunc itself."""
     rule = TANGENTS.get(ufunc)
-    if ufunc is np.divmod:
-        return evaluated(np.floor_divide, inputs), evaluated(np.remainder, inputs)
-    if rule is None and ufunc not in _PLAIN:
-        raise NotDifferentiable(
-            f"np.{ufunc.__name__} has no derivative rule for dual numbers\n"
-            "  way out: give a function that uses it a rule with dg.custom_jvp"
-        )
+    if rule is None and ufunc not in PLAIN:
+        refuse(f"np.{ufunc.__name__}")
     lists = (list, tuple)
     values, tangents = split([wrapped(raw_of(x)) if isinstance(x, lists) else x for x in inputs])
     y = (compute or ufunc)(*values)
     if rule is None:
         return y
     with np.errstate(all="ignore"):
-        tangent = rule(values, y, tangents)
-    return dual(y, tangent, next(t.shape[-1] for t in tangents if t is not None))
+        slopes = rule(values, y, tangents)
+    n = next(t.shape[-1] for t in tangents if t is not None)
+    if ufunc.nout == 1:
+        return dual(y, slopes, n)
+    return tuple(dual(*it, n) for it in zip(y, slopes, strict=True))
+
+
+def refuse(name: str) -> NoReturn:
+    """Say that a function has no rule."""
+    raise NotDifferentiable(
+        f"{name} has no derivative rule for dual numbers\n"
+        "  way out: give a function that uses it a rule with dg.custom_jvp"
+    )
 
 
 def dual(y: Any, tangent: Any, n: int) -> Any:
-    """The dual of a value and its tangents, None for zeros."""
+    """The dual of a value and its tangents, None for zeros; whole numbers have none."""
     raw = raw_of(y)
+    if raw.dtype.names is None and raw.dtype.kind not in "fc":
+        return y
     shape = raw.shape + (n,)
     rows = np.zeros(shape) if tangent is None else np.broadcast_to(raw_of(tangent), shape)
     return wrapped(made(raw, rows))
@@ -274,6 +272,27 @@ def _constant(values: Any, y: Any, tangents: Any) -> Any:
     return None
 
 
+def _divmod(values: Any, y: Any, tangents: Any) -> Any:
+    return None, TANGENTS[np.remainder](values, y[1], tangents)
+
+
+def _modf(values: Any, y: Any, tangents: Any) -> Any:
+    """The whole part is constant."""
+    return tangents[0], None
+
+
+def _frexp(values: Any, y: Any, tangents: Any) -> Any:
+    """The exponent is constant; where there is none, at inf and nan, NumPy has 0 or anything."""
+    exponents = np.where(np.isfinite(plain(y[0])), y[1], 0)
+    return np.ldexp(tangents[0], -exponents[..., None]), None
+
+
+def _heaviside(values: Any, y: Any, tangents: Any) -> Any:
+    """The second argument is the value at the jump."""
+    at_jump = plain(values[0]) == 0.0
+    return None if tangents[1] is None else np.where(at_jump[..., None], tangents[1], 0.0)
+
+
 _KINDS: list[tuple[Tangent, Sequence[str]]] = [
     (_add, ("add",)),
     (_subtract, ("subtract",)),
@@ -286,7 +305,8 @@ _KINDS: list[tuple[Tangent, Sequence[str]]] = [
     *((_rule(rules.partials(name)), (name,)) for name in rules.BINARY),
     (_select, tuple(rules.SELECT)),
     (_constant, rules.CONSTANT),
-]
+    (_divmod, ("divmod",)), (_modf, ("modf",)), (_frexp, ("frexp",)), (_heaviside, ("heaviside",)),
+]  # fmt: skip
 
 #: How the tangent of each ufunc is made.
 TANGENTS: dict[Any, Tangent] = {}
@@ -296,4 +316,4 @@ for _tangent, _names in _KINDS:
             TANGENTS.setdefault(getattr(np, _name), _tangent)
 
 #: Those that are asked about values.
-_PLAIN = frozenset(getattr(np, name) for name in rules.PREDICATE)
+PLAIN = frozenset(getattr(np, name) for name in rules.PREDICATE)

@@ -1,0 +1,120 @@
+"""Reductions: extrema, products, variances, and those that leave nan out.
+
+These are formulas for tangents alone; values are computed by NumPy (`formulas.with_value`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from dualgrad.duals.classes import plain, wrapped
+from dualgrad.duals.convert import raw_of
+
+np: Any = numpy  # whose type hints know nothing of duals
+
+
+def _axes(a: Any, axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(a.ndim))
+    return tuple(k % a.ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _over_rows(reduce_rows: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction of any axes from one of the first axis.
+
+    Items that `where` leaves out are replaced by the `neutral` number of the reduction.
+    """
+
+    def reduction(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        a = wrapped(raw_of(a))
+        axes = _axes(a, axis)
+        kept = [k for k in range(a.ndim) if k not in axes]
+        shape = [a.shape[k] for k in kept]
+        rows = np.reshape(np.transpose(a, (*axes, *kept)), (-1, *shape))
+        mask = np.transpose(np.broadcast_to(plain(where), a.shape), (*axes, *kept))
+        result = reduce_rows(rows, mask.reshape(-1, *shape), initial)
+        return np.expand_dims(result, axes) if keepdims else result
+
+    return reduction
+
+
+def extremum(argmost: Any) -> Callable[..., Any]:
+    """The item that is the largest, or smallest; with `initial` one item more."""
+
+    def most(rows: Any, mask: Any, initial: Any) -> Any:
+        if initial is not None:
+            first = np.broadcast_to(initial, (1, *rows.shape[1:]))
+            rows = np.concatenate([first, np.where(mask, rows, initial)])
+        index = argmost(plain(rows), axis=0, keepdims=True)
+        return np.take_along_axis(rows, index, 0)[0]
+
+    reduction = _over_rows(most)
+
+    def of_method(a: Any, axis: Any = None, out: Any = None, *args: Any, **kws: Any) -> Any:
+        return reduction(a, axis, None, out, *args, **kws)
+
+    return of_method
+
+
+def folded(ufunc: Any) -> Callable[..., Any]:
+    """``ufunc.reduce``: a ufunc of what came before and the next row."""
+
+    def fold(rows: Any, mask: Any, initial: Any) -> Any:
+        start = ufunc.identity if initial is None else initial
+        if start is None:
+            total, rows, mask = rows[0], rows[1:], mask[1:]
+        else:
+            total = np.zeros(rows.shape[1:]) + start
+        for row, counts in zip(rows, mask, strict=True):
+            total = np.where(counts, ufunc(total, row), total)
+        return total
+
+    return _over_rows(fold)
+
+
+prod = folded(np.multiply)
+
+
+def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a = wrapped(raw_of(a))
+    return np.multiply.accumulate(np.ravel(a) if axis is None else a, 0 if axis is None else axis)
+
+
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
+    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    a = wrapped(raw_of(a))
+    counts = np.broadcast_to(plain(where), a.shape)
+    if mean is None:
+        mean = np.mean(a, axis=axis, keepdims=True, where=counts)
+    d = a - mean
+    total = np.sum((d * np.conjugate(d)).real, axis=axis, keepdims=keepdims, where=counts)
+    number = np.sum(counts, axis=axis, keepdims=keepdims)
+    return total / (number - (ddof if correction is None else correction))
+
+
+def std(*args: Any, **kws: Any) -> Any:
+    return np.sqrt(var(*args, **kws))
+
+
+def without_nan(reduction: Callable[..., Any]) -> Callable[..., Any]:
+    """The same reduction of the items that are numbers."""
+
+    def reduced(a: Any, *args: Any, where: Any = True, **kws: Any) -> Any:
+        return reduction(a, *args, where=where & ~np.isnan(a), **kws)
+
+    return reduced
+
+
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
+    return np.nanquantile(a, 0.5, axis=axis, keepdims=keepdims)
