@@ -23,14 +23,11 @@ SQUARE = np.array([[2.0, -1.0, 0.3], [0.5, 3.0, 0.1], [-0.2, 0.7, 1.5]])
 NAMES = {"np": np, "X": X, "A": SQUARE, "pick": np.array([2, 0, 2])}
 
 
-def check(f: Callable[..., Any], x: np.ndarray, same_bits: bool = True) -> None:
+def check(f: Callable[..., Any], x: np.ndarray) -> None:
     """Values are those without duals; tangents are those of differences."""
     y, want = f(dg.seed(x)), f(x)
     assert isinstance(y, dg.Dual if np.ndim(want) == 0 else dg.DualArray)
-    if same_bits:
-        assert_same_bits(dg.value(y), want)
-    else:
-        np.testing.assert_allclose(dg.value(y), want, rtol=1e-14)
+    assert_same_bits(dg.value(y), want)
     assert dg.tangent(y).shape == np.shape(want) + (x.size,)
     got = dg.tangent(y).reshape(np.shape(want) + x.shape)
     expected, error = differences(f, x)
@@ -95,7 +92,8 @@ np.zeros_like(x) + x; np.ones_like(x) * x; np.block([[x], [x]]); x.item(1, 2); n
 np.real(np.exp(1j * x)); np.abs(np.exp((1 + 2j) * x)); np.abs(np.fft.fft(x)); np.imag(x * 1j)
 sum(x); sum(x[0]); max(x[0]); x.tolist()[1][0]; np.nansum(x); np.meshgrid(x[0], x[1])[0] * x[0, 0]
 np.hypot(*x); np.arctan2(x[0], x[1]); x.astype(float)
-np.select([X > 1, X < 0], [x, 2 * x], 3 * x)
+np.select([X > 1, X < 0], [x, 2 * x], 3 * x); np.median(x); np.percentile(x, 30); np.diff(x[0])
+np.interp(x, A[:, 2].cumsum() - 0.05, A[0]); np.linalg.qr(A * x[0])[1]; np.linalg.pinv(x); np.ptp(x)
 """
 ALL = [e.strip() for line in EXPRESSIONS.strip().splitlines() for e in line.split(";")]
 
@@ -103,15 +101,6 @@ ALL = [e.strip() for line in EXPRESSIONS.strip().splitlines() for e in line.spli
 @pytest.mark.parametrize("e", ALL)
 def test_numpy(e: str) -> None:
     check(eval(f"lambda x: {e}", NAMES), X)
-
-
-@pytest.mark.parametrize(
-    "e", ["np.median(x)", "np.percentile(x, 30)", "np.interp(x, A[:, 2].cumsum() - 0.05, A[0])",
-          "np.linalg.qr(A * x[0])[1]", "np.linalg.pinv(x)", "np.diff(x[0])", "np.ptp(x)"],
-)  # fmt: skip
-def test_numpy_by_numba(e: str) -> None:
-    """What is in none of the tables is compiled."""
-    check(eval(f"lambda x: {e}", NAMES), X, same_bits=False)
 
 
 QUESTIONS = """
@@ -341,7 +330,7 @@ def test_compiled_refuses() -> None:
     x = dg.seed(X[0])
     with pytest.raises(dg.NotDifferentiable, match=r"line \d+(.|\n)*no attribute nothing"):
         njit(lambda x: x.nothing)(x)
-    with pytest.raises(dg.NotDifferentiable, match=r"numpy\.packbits .* Numba does not have it"):
+    with pytest.raises(dg.NotDifferentiable, match=r"np\.packbits has no derivative rule"):
         np.packbits(x)
     with pytest.raises(dg.NotDifferentiable, match="as an argument"):
         njit(lambda y: y * x[0])(1.0)

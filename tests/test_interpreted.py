@@ -88,7 +88,7 @@ def raises(kind, text, function, *args):
 
 raises(dg.NotDifferentiable, "np.zeros_like(x)", dg.jacobian(buffer), x)
 same(dg.tangent(np.median(dg.seed(x))), [0.5, 0.5])
-raises(dg.NotDifferentiable, "NUMBA_DISABLE_JIT", np.linalg.eigh, dg.seed(np.eye(2)))
+raises(dg.NotDifferentiable, "np.packbits has no derivative rule", np.packbits, dg.seed(x))
 raises(TypeError, "no number", dg.grad(lambda x: x), x)
 raises(TypeError, "a number", dg.jacobian(f), x)
 raises(TypeError, "complex", dg.grad(f), 1j * x)

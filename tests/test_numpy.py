@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad.duals import functions, ufuncs
 from tests.complexstep import assert_same_bits
 from tests.differences import jacobian as differences
 
@@ -113,6 +115,18 @@ x[0, 0].clip(0, 0.5); x[0, 0].sum(); x[0, 0].mean(); x[0, 0].copy(); np.average(
 np.take_along_axis(x, np.argsort(X, axis=1), axis=1); np.tensordot(x, x, axes=([0], [0]))
 """
 
+MOVES = """
+np.diagonal(x, 1); np.matrix_transpose(x); np.diagflat(x); np.resize(x, (2, 4)); np.flipud(x)
+np.atleast_1d(x[0, 0]); np.atleast_2d(x[0]); np.atleast_3d(x); np.unstack(x); np.hsplit(x, 3)
+np.rollaxis(x, 1); np.column_stack([x[0], x[1]]); np.vsplit(x, 2); np.fliplr(x)
+np.choose([0, 1, 0], [x[0], x[1]]); np.rot90(x); np.swapaxes(x, 0, 1); np.array_split(x, 2, axis=1)
+np.dstack([x, X]); np.dsplit(x[..., None], 1); np.compress([True, False, True], x, axis=1)
+np.extract(X > 0, x); np.triu(x); np.setdiff1d(x[0], A[0]); np.intersect1d(x[0], x[0]); np.fix(x)
+np.round(x, 1); np.around(x); np.amin(x, axis=1); np.fft.ifft(x); np.fft.rfft(x); np.fft.irfft(x)
+np.fft.fft2(x); np.fft.ifft2(x); np.fft.fftn(x); np.fft.ifftn(x); np.fft.fftshift(x)
+np.fft.ifftshift(x)
+"""
+
 LINALG = """
 np.linalg.norm(x); np.linalg.norm(x, 1); np.linalg.norm(x, -1); np.linalg.norm(x, np.inf)
 np.linalg.norm(x, -np.inf); np.linalg.norm(x, 2); np.linalg.norm(x, -2); np.linalg.norm(x, "nuc")
@@ -144,6 +158,38 @@ np.linalg.solve(np.stack([x @ x.T, x[:, :2]]), x); np.fft.rfft2(x); np.fft.irfft
 np.fft.rfftn(x); np.fft.irfftn(x); np.fft.hfft(x); np.fft.ihfft(x)
 """
 
+FACTORS = """
+np.linalg.cholesky(x @ x.T + A[:2, :2].T); np.linalg.cholesky(np.stack([x @ x.T, 2 * x @ x.T]))
+np.linalg.cholesky(x @ x.T, upper=True); np.linalg.cholesky(hermitian(x))
+np.linalg.cholesky(hermitian(x), upper=True); np.linalg.qr(x); np.linalg.qr(x.T)
+np.linalg.qr(x.T, mode="r"); np.linalg.qr(x, "complete"); np.linalg.qr(np.stack([x, x * x + 1]))
+np.linalg.qr(x.T + 1j * x.T ** 2); np.linalg.qr(x + 1j * x ** 2); np.linalg.eigh(x @ x.T)
+np.linalg.eigh(A * x[0]); np.linalg.eigh(A * x[0], "U"); np.linalg.eigvalsh(x @ x.T)
+np.linalg.eigvalsh(A * x[0], UPLO="U"); np.linalg.eigh(np.stack([x @ x.T, x[:, :2]]))
+np.linalg.eigh(A * x[0] + 1j * A * x[1]); np.linalg.eigvalsh(A * x[0] + 1j * A * x[1])
+np.linalg.eig(A * x[0]); np.linalg.eig(x @ x.T); np.linalg.eigvals(A * x[0])
+np.linalg.eigvals(np.outer(x[0], x[1]) + A); np.linalg.eig(np.outer(x[0], x[1]) + A)
+np.linalg.eig(A * x[0] + 1j * A * x[1]); np.linalg.eig(x[:, :2])
+np.linalg.eigvals(np.stack([x[:, :2], x[:, 1:]])); np.linalg.eig(np.stack([x[:, :2], x[:, 1:]]))
+np.linalg.svd(x); np.linalg.svd(x, full_matrices=False); np.linalg.svd(x.T)
+np.linalg.svd(np.stack([x, x * x]), False); np.linalg.svd(A * x[0])
+np.linalg.svd(np.stack([x, x * x])); np.linalg.pinv(x); np.linalg.pinv(x.T)
+np.linalg.pinv(A * x[0]); np.linalg.pinv(np.stack([x, x * x])); np.linalg.pinv(x + 1j * x ** 2)
+np.linalg.pinv(x, rcond=1e-10); np.linalg.pinv(x @ x.T, hermitian=True)
+np.linalg.pinv(x.T, rtol=1e-12); np.linalg.lstsq(x.T, x[0])[0]; np.linalg.lstsq(x.T, A)
+np.linalg.lstsq(x, x[:, 0]); np.linalg.lstsq(A, x.T); np.linalg.lstsq(A[:, :2], x.T)
+np.linalg.lstsq(x.T, A[0]); np.linalg.lstsq(A * x[0], x[1])
+np.linalg.lstsq(x.T + 1j * x.T ** 2, x[0]); np.linalg.lstsq(np.ones((3, 2)), x[0])[0]
+np.polyfit(x[0], x[1], 2); np.polyfit(np.arange(3.0), x[0], 1); np.polyfit(np.arange(3.0), x.T, 1)
+np.roots(x[0] + np.array([1, 0, -9.0]))
+"""
+
+
+def hermitian(x: Any) -> Any:
+    """A positive Hermitian matrix."""
+    turn = np.outer(x[0, :2], [0, 1])
+    return x @ x.T + 1j * (turn - turn.T) + 3 * np.eye(2)
+
 
 def _forms(text: str) -> list[str]:
     return [
@@ -154,11 +200,11 @@ def _forms(text: str) -> list[str]:
     ]
 
 
-ALL = _forms(FORMS + LINALG)
+ALL = _forms(FORMS + MOVES + LINALG + FACTORS)
 
 
 def _function(form: str) -> Callable[..., Any]:
-    f: Callable[..., Any] = eval(f"lambda x: {form}", NAMES)
+    f: Callable[..., Any] = eval(f"lambda x: {form}", {**NAMES, "hermitian": hermitian})
     return f
 
 
@@ -379,13 +425,16 @@ def test_what_is_written_has_the_type_of_the_target() -> None:
 
 
 QUESTIONS = """
-np.can_cast(x, int); np.result_type(x, 1j); np.common_type(x, x[0]); np.min_scalar_type(x[0, 0])
-np.diag_indices_from(x[:, :2]); np.tril_indices_from(x); np.triu_indices_from(x, 1)
-np.einsum_path("ij,jk", x, A); np.linalg.matrix_rank(x); np.shares_memory(x, x[0])
-np.shares_memory(x[0], x[1]); np.may_share_memory(x, A); np.isfortran(x)
-np.logical_or.accumulate(x); np.greater.outer(x[0], x[1]); np.sum(x, dtype=int); np.isin(x, [0.4])
-np.argpartition(x, 1); np.broadcast_arrays(x[0, 0], [1, 2])[1]; np.meshgrid(x[0], [1, 2])[1]
-np.digitize(x, G)
+np.isneginf(x); np.isposinf(x); np.flatnonzero(x > 0); np.flatnonzero(x); np.nanargmin(x)
+np.nanargmax(x, axis=1); np.size(x); np.array_equiv(x, X); np.array_equal(x, X); np.isclose(x, X)
+np.iscomplex(x); np.isreal(x); np.lexsort(x); np.isrealobj(x); np.iscomplexobj(x + 1j)
+np.count_nonzero(x, axis=0); np.argwhere(x); np.can_cast(x, int); np.result_type(x, 1j)
+np.common_type(x, x[0]); np.min_scalar_type(x[0, 0]); np.diag_indices_from(x[:, :2])
+np.tril_indices_from(x); np.triu_indices_from(x, 1); np.einsum_path("ij,jk", x, A)
+np.linalg.matrix_rank(x); np.shares_memory(x, x[0]); np.shares_memory(x[0], x[1])
+np.may_share_memory(x, A); np.isfortran(x); np.logical_or.accumulate(x)
+np.greater.outer(x[0], x[1]); np.sum(x, dtype=int); np.isin(x, [0.4]); np.argpartition(x, 1)
+np.broadcast_arrays(x[0, 0], [1, 2])[1]; np.meshgrid(x[0], [1, 2])[1]; np.digitize(x, G)
 """
 
 
@@ -426,3 +475,73 @@ def test_refused(form: str) -> None:
     name = form.split("(")[0].removeprefix("np.")
     assert name in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_matrices_without_derivatives() -> None:
+    """Vectors that are not unique, and ranks that change."""
+    names = {"np": np, "a": dg.seed(np.eye(2)), "b": dg.seed(np.ones((3, 2))), "x": dg.seed(X)}
+    names |= {"tall": dg.seed(np.arange(8.0).reshape(4, 2)), "d": dg.seed(np.arange(2.0))}
+    for form, text in (
+        ("eigh(a)", "repeated eigenvalues"), ("eigvalsh(a)", "repeated eigenvalues"),
+        ("eig(a)", "repeated eigenvalues"), ("eigvals(a)", "repeated eigenvalues"),
+        ("svd(a)", "repeated singular values"), ("svd(b)", "rank-deficient"),
+        ("svd(tall)", "not unique"), ("qr(b)", "linearly dependent"), ("pinv(b)", "rank-deficient"),
+        ("lstsq(b, x[0])", "rank-deficient"), ("qr(tall, 'complete')", "np.linalg.qr .* mode="),
+        ("svd(a, hermitian=True)", "np.linalg.svd .* hermitian="), ("qr(x, 'raw')", "mode='raw'"),
+        ("svd(x + 1j)", "np.linalg.svd .* complex"), ("cholesky(-a)", "not positive definite"),
+        ("inv(b.T @ b)", "Singular"),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, dg.NotDifferentiable), match=text):
+            eval(f"np.linalg.{form}", names)
+    _, v = np.linalg.eigh(np.diag(names["d"] * 0 + 1.0))  # which vectors, the tangents say
+    np.testing.assert_array_equal(dg.tangent(v), np.zeros((2, 2, 2)))
+    parted = dg.DualArray(np.eye(2), np.diag([1.0, 2.0])[..., None])
+    np.testing.assert_array_equal(dg.tangent(np.linalg.eigh(parted)[0]), [[1], [2]])
+    # without an active matrix its rank is of no account
+    deficient = np.linalg.lstsq(np.ones((3, 2)), names["x"][0])
+    np.testing.assert_allclose(dg.tangent(deficient[0])[:, :3], np.full((2, 3), 1 / 6))
+
+
+def test_determinants_of_singular_matrices() -> None:
+    ones = dg.seed(np.ones((2, 2)))
+    np.testing.assert_array_equal(dg.tangent(np.linalg.det(ones)), [1, -1, -1, 1])
+    sign, logarithm = np.linalg.slogdet(np.stack([ones, ones * [2.0, 1.0], np.eye(2) + 0.0 * ones]))
+    np.testing.assert_array_equal(dg.value(logarithm), [-np.inf, -np.inf, 0.0])
+    np.testing.assert_array_equal(dg.tangent(sign), np.zeros((3, 4)))
+    infinite = np.inf * np.array([1, -1, -1, 1])
+    np.testing.assert_array_equal(dg.tangent(logarithm), [infinite, infinite, np.zeros(4)])
+    b = dg.seed(np.ones((3, 2)))  # its determinant does not change
+    np.testing.assert_array_equal(dg.tangent(np.linalg.slogdet(b.T @ b)[1]), np.zeros(6))
+    zero = dg.seed(np.zeros((1, 1)))
+    np.testing.assert_array_equal(dg.tangent(np.linalg.det(zero)), [1])
+
+
+#: Functions of text, files, bits, dates and indices of whole numbers.
+NO_NUMBERS = """
+array2string array_repr array_str save savez savez_compressed savetxt datetime_as_string
+busday_count busday_offset is_busday packbits unpackbits ravel_multi_index unravel_index
+""".split()
+
+
+def test_every_function_is_told_of() -> None:
+    """What asks its arguments what to do has a rule, and a form here or in the tests of duals."""
+    texts = [(Path(__file__).parent / it).read_text() for it in ("test_numpy.py", "test_duals.py")]
+    called = set(re.findall(r"[\w\])]\.([\w.]+)[(,.]", "".join(texts)))
+    names: dict[Any, set[str]] = {}
+    for prefix, module in (("", np), ("linalg.", np.linalg), ("fft.", np.fft)):
+        for name in module.__all__:
+            function = getattr(module, name)
+            if isinstance(function, type(np.sum)) and name not in NO_NUMBERS:
+                names.setdefault(function, set()).update((name, prefix + name))
+            if isinstance(function, np.ufunc) and function.types[0][0] not in "?bM":
+                assert function in {*ufuncs.TANGENTS, *ufuncs.PLAIN, *functions.PRODUCTS}, name
+    assert not [given for function, given in names.items() if function not in functions.RULES]
+    assert not [given for given in names.values() if not given & called]
+
+
+def test_results_have_names() -> None:
+    a = dg.seed(A)
+    assert_same_bits(dg.value(np.linalg.svd(a).S), np.linalg.svd(A).S)
+    assert_same_bits(dg.value(np.linalg.eigh(a).eigenvalues), np.linalg.eigh(A).eigenvalues)
+    assert_same_bits(dg.value(np.linalg.qr(a).R), np.linalg.qr(A).R)
+    assert_same_bits(dg.value(np.unique_all(a).values), np.unique(A))

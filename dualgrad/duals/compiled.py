@@ -1,9 +1,7 @@
-"""Duals to compiled code and back, and NumPy's functions compiled for them."""
+"""Duals to compiled code and back."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +14,9 @@ from numba.np import arrayobj
 from dualgrad import arrays, lanes  # noqa: F401  (registers with Numba)
 from dualgrad.compile.clone import Clone
 from dualgrad.compile.explain import explain
-from dualgrad.compile.frontend import as_dispatcher, calling, derived, is_known
-from dualgrad.duals.classes import Duals, as_array, as_number, wrapped
-from dualgrad.duals.convert import raw_of
+from dualgrad.compile.frontend import as_dispatcher, calling, derived
+from dualgrad.duals.classes import as_array, as_number
 from dualgrad.duals.storage import dtype_of
-from dualgrad.errors import NotDifferentiable
 from dualgrad.types import DualType, primal
 
 # --------------------------------------------------------------------------------- boxing
@@ -118,47 +114,6 @@ def boxed(function: Any) -> Any:
         original = function if direct else as_dispatcher(calling(function))
         known[None] = _BoxedClone(original)
     return known[None]
-
-
-def call(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
-    """A function of NumPy, compiled for the duals among its arguments."""
-    given = [_argument(it) for it in (*args, *kws.values())]
-    passed = tuple(isinstance(it, (Duals, np.ndarray, float, complex, tuple)) for it in given)
-    constants = tuple(None if p else it for it, p in zip(given, passed, strict=True))
-    caller = _caller(function, len(args), tuple(kws), passed, constants, str(constants))
-    try:
-        return caller(*[it for it, p in zip(given, passed, strict=True) if p])
-    except NotDifferentiable as error:
-        if is_known(caller.typingctx, function):
-            raise
-        raise NotDifferentiable(
-            f"{caller.__name__} has no derivative rule for dual numbers; Numba does not have it\n"
-            "  way out: write it with functions that have one, or give it one with dg.custom_jvp"
-        ) from error
-
-
-def _argument(it: Any) -> Any:
-    """An argument as compiled code takes it."""
-    if isinstance(it, (list, tuple)):
-        return tuple(map(_argument, it))
-    return wrapped(raw_of(it)) if isinstance(it, np.ndarray) and it.dtype == object else it
-
-
-@functools.lru_cache(maxsize=1024)
-def _caller(
-    function: Any, count: int, keys: Sequence[str], passed: Sequence[bool],
-    constants: Sequence[Any], text: str,
-) -> Any:  # fmt: skip
-    """An `@njit` function that calls one, with the arguments that are constants filled in."""
-    names = [f"{'a' if p else 'c'}{k}" for k, p in enumerate(passed)]
-    parameters = ", ".join(name for name, p in zip(names, passed, strict=True) if p)
-    arguments = names[:count] + [
-        f"{key}={name}" for key, name in zip(keys, names[count:], strict=True)
-    ]
-    namespace = {"function": function, **{f"c{k}": it for k, it in enumerate(constants)}}
-    caller = eval(f"lambda {parameters}: function({', '.join(arguments)})", namespace)
-    caller.__name__ = caller.__qualname__ = f"{function.__module__}.{function.__name__}"
-    return as_dispatcher(caller)
 
 
 # ---------------------------------------------------------------------- parts, in compiled code

@@ -20,7 +20,7 @@ def raw_of(x: Any) -> Any:
 
 def gathered(objects: Any) -> Any:
     """An array of Python objects, duals and numbers, as one of duals."""
-    items = [raw_of(it) for it in objects.ravel()]
+    items = [raw_of(it) for it in objects.ravel()] if objects.ndim else []
     if not items or any(it.dtype == object or it.shape for it in items):
         raise TypeError("numbers are expected")
     ty = common(type_of(it.dtype) for it in items)

@@ -1,7 +1,8 @@
 """NumPy's functions on duals: by what kind of function each is.
 
 Functions that move items move duals; those that are linear in each argument are called once for
-each tangent; some are formulas of others. What is in no table is compiled for duals.
+each tangent; some are formulas of others, and some are NumPy's own code. What is in no table has no
+rule.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy
-from numba.core import config
 
-from dualgrad.duals import linalg, reductions
+from dualgrad.duals import factors, linalg, reductions
 from dualgrad.duals.borrow import borrowed
 from dualgrad.duals.classes import Duals, as_array, plain, wrapped
 from dualgrad.duals.convert import raw_of
-from dualgrad.duals.formulas import with_value
+from dualgrad.duals.formulas import name_of, with_value
 from dualgrad.duals.reductions import without_nan
 from dualgrad.duals.storage import common, lifted, type_of
-from dualgrad.duals.ufuncs import dual, split, written
+from dualgrad.duals.ufuncs import dual, refuse, split, written
 from dualgrad.errors import NotDifferentiable
 
 np: Any = numpy  # whose type hints know nothing of duals
@@ -39,17 +39,9 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     if any(map(_holds_dual, kws.values())):  # rules look for duals among positional arguments
         bound = inspect.signature(function).bind(*args, **kws)
         args, kws = bound.args, bound.kwargs
-    if rule is not None:
-        result = rule(*args, **kws)
-    elif config.DISABLE_JIT:
-        name = f"{function.__module__}.{function.__name__}"
-        raise NotDifferentiable(
-            f"{name} of dual numbers needs Numba's compiler, and NUMBA_DISABLE_JIT is set"
-        )
-    else:
-        from dualgrad.duals.compiled import call
-
-        result = call(function, args, kws)
+    if rule is None:
+        refuse(name_of(function))
+    result = rule(*args, **kws)
     return result if out is None else written(result, out)
 
 
@@ -304,8 +296,12 @@ _FORMULAS: dict[str, Any] = {
     "prod": reductions.prod, "cumprod": reductions.cumprod, "var": reductions.var,
     "std": reductions.std, "linalg.norm": linalg.norm,
     "linalg.matrix_norm": linalg.matrix_norm, "linalg.vector_norm": linalg.vector_norm,
-    "linalg.cond": linalg.cond, "linalg.svd": linalg.svd, "linalg.svdvals": linalg.svdvals,
+    "linalg.cond": linalg.cond, "linalg.svdvals": linalg.svdvals,
     "linalg.slogdet": linalg.slogdet,
+    **{
+        f"linalg.{name}": getattr(factors, name)
+        for name in "cholesky eig eigh eigvals eigvalsh lstsq pinv qr svd".split()
+    },
     "nansum": without_nan(np.sum), "nanmean": without_nan(np.mean),
     "nanprod": without_nan(np.prod), "nanvar": without_nan(np.var),
     "nanstd": without_nan(np.std), "nanmedian": reductions.nanmedian,

@@ -13,20 +13,19 @@ import numpy
 
 from dualgrad.duals.classes import plain, wrapped
 from dualgrad.duals.convert import raw_of
-from dualgrad.duals.ufuncs import dual, split
-from dualgrad.errors import NotDifferentiable
+from dualgrad.duals.ufuncs import dual, split, strongly_scaled
 
 np: Any = numpy  # whose type hints know nothing of duals
 
 
-def _lanes(of_lane: Callable[..., Any], *tangents: Any) -> Any:
+def lanes(of_lane: Callable[..., Any], *tangents: Any) -> Any:
     """What is linear in tangents, for each of them; None stands for those of a constant."""
     count = next(t.shape[-1] for t in tangents if t is not None)
     rows = [of_lane(*(None if t is None else t[..., k] for t in tangents)) for k in range(count)]
     return np.stack(rows, axis=-1)
 
 
-def _of_matrix(a: Any) -> tuple[Any, Any]:
+def of_matrix(a: Any) -> tuple[Any, Any]:
     [value], [tangent] = split([wrapped(raw_of(a))])
     return value, tangent
 
@@ -48,23 +47,26 @@ def solve(a: Any, b: Any) -> Any:
         moved = 0.0 if da is None else (da @ x[..., None])[..., 0]
         return np.linalg.solve(a, (right - moved)[..., None])[..., 0]
 
-    t = _lanes(slope, da, db)
+    t = lanes(slope, da, db)
     return dual(x, t, t.shape[-1])
 
 
 def inv(a: Any) -> Any:
     """``-inv(a) da inv(a)``"""
-    value, da = _of_matrix(a)
+    value, da = of_matrix(a)
     x = np.linalg.inv(value)
-    return dual(x, _lanes(lambda da: -(x @ da @ x), da), da.shape[-1])
+    return dual(x, lanes(lambda da: -(x @ da @ x), da), da.shape[-1])
 
 
 def det(a: Any) -> Any:
+    value, da = of_matrix(a)
+    return dual(np.linalg.det(value), _slopes_of_det(value, da), da.shape[-1])
+
+
+def _slopes_of_det(value: Any, da: Any) -> Any:
     """By Laplace's formula, which holds for singular matrices too."""
-    value, da = _of_matrix(a)
     slope = _cofactors(value)
-    tangent = _lanes(lambda da: np.sum(slope * da, axis=(-2, -1)), da)
-    return dual(np.linalg.det(value), tangent, da.shape[-1])
+    return lanes(lambda da: np.sum(slope * da, axis=(-2, -1)), da)
 
 
 def _cofactors(a: Any) -> Any:
@@ -83,20 +85,6 @@ def _minor(a: Any, i: int, j: int) -> Any:
 # ------------------------------------------------------------------------------ singular values
 
 
-def svd(
-    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
-) -> Any:
-    if not compute_uv:
-        return svdvals(a)
-    if hermitian:
-        raise NotDifferentiable(
-            "np.linalg.svd of dual numbers takes no hermitian=\n  way out: use np.linalg.eigh"
-        )
-    from dualgrad.duals.compiled import call
-
-    return call(np.linalg.svd, (a, full_matrices), {})
-
-
 def svdvals(x: Any) -> Any:
     return _singular_values(x, slice(None))
 
@@ -106,10 +94,10 @@ def _singular_values(a: Any, wanted: Any) -> Any:
 
     Of those `wanted` none may coincide with another one, unless their tangents do not part them.
     """
-    value, da = _of_matrix(a)
+    value, da = of_matrix(a)
     u, s, vh = np.linalg.svd(value, full_matrices=False)
-    left, right = _adjoint(u), _adjoint(vh)
-    p = _lanes(lambda da: left @ da @ right, da)
+    left, right = adjoint(u), adjoint(vh)
+    p = lanes(lambda da: left @ da @ right, da)
     sizes, size = plain(s), max(value.shape[-2:])
     tolerance = size * np.finfo(sizes.dtype).eps
     turned = np.swapaxes(np.conjugate(p), -3, -2)
@@ -127,7 +115,7 @@ def _singular_values(a: Any, wanted: Any) -> Any:
     return dual(s, np.where((sizes > 0.0)[..., None], slopes, 0.0), da.shape[-1])
 
 
-def _adjoint(a: Any) -> Any:
+def adjoint(a: Any) -> Any:
     return np.conjugate(np.swapaxes(a, -2, -1))
 
 
@@ -201,11 +189,18 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 def slogdet(a: Any) -> Any:
-    """``d log(det(a)) = trace(inv(a) da)``: its real part is that of the logarithm."""
-    value, da = _of_matrix(a)
+    """``d log(det(a)) = trace(inv(a) da)``: its real part is that of the logarithm.
+
+    Of a singular matrix it is infinite, or zero where the determinant does not change.
+    """
+    value, da = of_matrix(a)
     sign, logarithm = np.linalg.slogdet(value)
-    x = np.linalg.inv(value)
-    change = _lanes(lambda da: np.einsum("...ij,...ji->...", x, da), da)
+    singular = plain(sign) == 0.0
+    x = np.linalg.inv(np.where(singular[..., None, None], np.eye(value.shape[-1]), value))
+    change = lanes(lambda da: np.einsum("...ij,...ji->...", x, da), da)
+    if np.any(singular):
+        of_det = strongly_scaled(_slopes_of_det(value, da), np.where(singular, np.inf, 0.0))
+        change = np.where(singular[..., None], of_det, change)
     of_sign = sign[..., None] * (1j * change.imag) if plain(value).dtype.kind == "c" else None
     n = da.shape[-1]
     return dual(sign, of_sign, n), dual(logarithm, change.real, n)
