@@ -112,6 +112,9 @@ np.subtract.outer(x[0], x); np.power.outer(abs(x[0]), x[1]); np.power.outer(x[0]
 np.hypot.outer(x, x[0], dtype=float); np.arctan2.outer(x[0, 0], x[1]); np.astype(x, complex)
 x.astype(float, "F"); x[0, 0].astype(complex); x[0, 0].reshape(1); x[0, 0].ravel()
 x[0, 0].clip(0, 0.5); x[0, 0].sum(); x[0, 0].mean(); x[0, 0].copy(); np.average(x[0, 0])
+np.atleast_1d(2.0, x[0])[1]; np.zeros_like(x, complex) + x; np.full_like(x, 2.0, dtype=complex) * x
+(x + 1j) ** x; np.concatenate([x, X], dtype=complex); np.min(x[0, 0], axis=0)
+np.cumprod(x[0, 0], axis=0); np.median(x, keepdims=True)
 np.take_along_axis(x, np.argsort(X, axis=1), axis=1); np.tensordot(x, x, axes=([0], [0]))
 """
 
@@ -401,6 +404,10 @@ def test_writing_in_place() -> None:
         lambda a, v: np.add.accumulate(v, out=a),
         lambda a, v: np.modf(v, out=(a, np.zeros_like(a))),
         lambda a, v: a.partition(1),
+        lambda a, v: np.nan_to_num(a, copy=False),
+        lambda a, v: np.sin(X, out=a),
+        lambda a, v: np.cumsum(X, axis=1, out=a),
+        lambda a, v: np.modf(v, a),
     ):  # fmt: skip
 
         def written(z: Any, call: Any = call) -> Any:
@@ -514,6 +521,53 @@ def test_determinants_of_singular_matrices() -> None:
     np.testing.assert_array_equal(dg.tangent(np.linalg.slogdet(b.T @ b)[1]), np.zeros(6))
     zero = dg.seed(np.zeros((1, 1)))
     np.testing.assert_array_equal(dg.tangent(np.linalg.det(zero)), [1])
+
+
+INPUTS = [
+    np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0)), np.array(1.5), np.array([[2.0]]), X, A,
+    np.array([np.nan, 1.0, -np.inf]), np.arange(12.0).reshape(3, 2, 2) ** 1.5, X + 1j * X[::-1],
+]  # fmt: skip
+CALLS = """
+f(x); f(x, 1); f(x, axis=0); f(x, axis=-1); f(x, axis=(0,)); f(x, axis=None); f(x, keepdims=True)
+f(p, x); f(x, p); f(x, 0.5); f(x, 3); f(2, x); f(x, [0]); f(x, p, 0); f(x, dtype=np.float32)
+"""
+#: What is made of another argument than the first.
+OF_ANOTHER = (np.compress, np.extract, np.isneginf, np.isposinf, np.where)
+#: What NumPy does not ask: an empty polynomial, and second arguments.
+NOT_ASKED = (np.roots, np.linalg.matrix_rank, np.linalg.norm)
+#: What memory holds that nothing was written to: NumPy's own results differ from call to call.
+UNDEFINED = (np.fft.irfft, np.fft.hfft, np.empty_like)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("call", _forms(CALLS))
+def test_any_call(call: str) -> None:
+    """Functions of anything: values and dtypes are NumPy's, with tangents; or it is refused."""
+    ours = (dg.NotDifferentiable, ValueError)  # vectors that are not unique are a ValueError
+    for function in functions.RULES:
+        for plain in INPUTS:
+            if function in NOT_ASKED and ("f(p" in call or not plain.size):
+                continue
+            given = {"f": function, "p": plain.copy(), "np": np}
+            number = dg.DualArray(plain, np.ones(plain.shape + (2,)))
+            try:
+                want = _flat(eval(call, {**given, "x": plain.copy()[()]}))
+            except Exception:
+                continue
+            where = f"{function.__name__} of {plain.shape}"
+            try:
+                found = _flat(eval(call, {**given, "x": number if plain.ndim else number[()]}))
+            except ours as error:
+                assert len(str(error).splitlines()) < 3, where
+                continue
+            for y, exact in zip(found, want, strict=True):
+                if not isinstance(exact, (np.ndarray, np.generic)):
+                    continue
+                assert dg.value(y).dtype == exact.dtype, where
+                if function not in UNDEFINED:
+                    np.testing.assert_array_equal(dg.value(y), exact, err_msg=where)
+                if exact.dtype.kind in "fc" and "f(x" in call and function not in OF_ANOTHER:
+                    assert isinstance(y, (dg.Dual, dg.DualArray)), where
 
 
 #: Functions of text, files, bits, dates and indices of whole numbers.

@@ -29,7 +29,8 @@ def borrowed(function: Any) -> Callable[..., Any]:
     """What NumPy's code of a function does with duals."""
     original = inspect.unwrap(function)
 
-    def run(*args: Any, **kws: Any) -> Any:
+    def run(*args: Any, keepdims: Any = None, **kws: Any) -> Any:
+        # the axes that are kept are those of the value
         names = _numpy_of(type_of_all((args, kws)))
         named = {key: _in_array(it) for key, it in kws.items()}
         return names.copied(original)(*map(_in_array, args), **named)
@@ -167,6 +168,8 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> An
     """NumPy has this in C. At the sample points the slope is that to their right."""
     x, xp, fp = (_as_array(it) for it in (x, xp, fp))
     at, points = plain(x), plain(xp)
+    if not at.size:
+        return x
     k = np.clip(np.searchsorted(points, at, "right") - 1, 0, len(points) - 1)
     following = np.minimum(k + 1, len(points) - 1)
     inside = (points[0] <= at) & (at < points[-1])

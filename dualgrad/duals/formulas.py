@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
+import numpy
 
-from dualgrad.duals.classes import Duals, wrapped
+from dualgrad.duals.classes import Duals, plain, wrapped
 from dualgrad.duals.convert import raw_of
 from dualgrad.duals.storage import common, is_dual, type_of
 from dualgrad.duals.ufuncs import dual, split
 from dualgrad.errors import NotDifferentiable
+
+np: Any = numpy  # whose type hints know nothing of duals
 
 
 def with_value(function: Any, formula: Callable[..., Any]) -> Any:
@@ -92,4 +94,6 @@ def _replaced(result: Any, y: Any, ty: Any) -> Any:
     if not is_dual(own) or type_of(own.dtype).depth < ty.depth:
         return dual(y, None, ty.n)  # a constant
     _, [tangent] = split([wrapped(own)])
-    return dual(y, tangent, ty.n)
+    tangent = np.reshape(tangent, np.shape(y) + (ty.n,))
+    real = plain(y).dtype.kind == "f"  # a cast may take the imaginary part away
+    return dual(y, tangent.real if real else tangent, ty.n)

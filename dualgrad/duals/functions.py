@@ -19,7 +19,7 @@ from dualgrad.duals import factors, linalg, reductions
 from dualgrad.duals.borrow import borrowed
 from dualgrad.duals.classes import Duals, as_array, plain, wrapped
 from dualgrad.duals.convert import raw_of
-from dualgrad.duals.formulas import name_of, with_value
+from dualgrad.duals.formulas import holds_dual, name_of, with_value
 from dualgrad.duals.reductions import without_nan
 from dualgrad.duals.storage import common, lifted, type_of
 from dualgrad.duals.ufuncs import dual, refuse, split, written
@@ -35,6 +35,8 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     place = _place_of_out(function)
     if place is not None and place < len(args):
         out, args = args[place], (*args[:place], None, *args[place + 1 :])
+    if not holds_dual((args, kws)):  # `out` may hold one, then
+        return written(function(*args, **kws), out)
     rule = RULES.get(function)
     if any(map(_holds_dual, kws.values())):  # rules look for duals among positional arguments
         bound = inspect.signature(function).bind(*args, **kws)
@@ -81,15 +83,19 @@ def _mover(function: Any, places: Sequence[int]) -> Any:
     def move(*args: Any, **kws: Any) -> Any:
         keys = [*(k for k in places if k < len(args)), *(k for k in kws if _holds_dual(kws[k]))]
         given: dict[Any, Any] = {**dict(enumerate(args)), **kws}
+        if not any(_holds_dual(given[key]) for key in keys):  # but a condition, or an index
+            return question(*args, **kws)
         raws = [raw for key in keys for raw in _raws(given[key])]
         ty = common(type_of(raw.dtype) for raw in raws)
         moved = {k: _lifted(it, ty) if k in keys else _values(it) for k, it in given.items()}
+        for key in ("dtype", "casting"):
+            moved.pop(key, None)
         result = _wrapped(function(*[moved.pop(k) for k in range(len(args))], **moved))
-        if len({plain(raw).dtype for raw in raws}) == 1:
+        if len({plain(raw).dtype for raw in raws}) == 1 and kws.get("dtype") is None:
             return result
-        question = _question(function)  # NumPy itself says what types become of several
-        return _of_types(result, question(*args, **kws))
+        return _of_types(result, question(*args, **kws))  # several types: NumPy says of which
 
+    question = _question(function)
     return move
 
 
@@ -209,18 +215,26 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **kws: Any) -> Any:
 def _like(fill: Any) -> Any:
     """``zeros_like`` and its kin: an array that can hold what the first one holds."""
 
-    def make(a: Any, *args: Any, dtype: Any = None, shape: Any = None, **kws: Any) -> Any:
+    def make(
+        a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None,
+        *, device: Any = None, fill_value: Any = fill,
+    ) -> Any:  # fmt: skip
         raw = raw_of(a)
         new = as_array(np.zeros(raw.shape if shape is None else shape, raw.dtype))
-        if args or fill:
-            new[...] = kws.pop("fill_value", args[0] if args else fill)
+        if fill_value is not None:
+            new[...] = fill_value
         return new if dtype is None else new.astype(dtype)
 
     return make
 
 
-def _full_like(a: Any, fill_value: Any, **kws: Any) -> Any:
-    return _like(0)(a, fill_value, **kws)
+def _full_like(a: Any, fill_value: Any, *args: Any, **kws: Any) -> Any:
+    return _like(None)(a, *args, fill_value=fill_value, **kws)
+
+
+def _nan_to_num(x: Any, copy: bool = True, *args: Any, **kws: Any) -> Any:
+    result = with_value(np.nan_to_num, borrowed(np.nan_to_num))(x, True, *args, **kws)
+    return result if copy else written(result, x)
 
 
 def _rounded(function: Any) -> Any:
@@ -273,13 +287,15 @@ _MOVERS: dict[str, tuple[int, ...]] = {
         "concatenate stack hstack vstack dstack column_stack block reshape ravel transpose "
         "squeeze expand_dims swapaxes moveaxis rollaxis flip fliplr flipud roll rot90 repeat tile "
         "take take_along_axis delete diag diagonal diagflat tril triu split array_split hsplit "
-        "vsplit dsplit broadcast_to copy resize atleast_1d atleast_2d atleast_3d "
+        "vsplit dsplit broadcast_to copy resize "
         "permute_dims matrix_transpose unstack linalg.diagonal linalg.matrix_transpose".split(),
         (0,),
     ),
     "append": (0, 1), "insert": (0, 2), "compress": (1,), "extract": (1,),
-    "choose": (1,), "select": (1, 2), "broadcast_arrays": tuple(range(32)),
-    "meshgrid": tuple(range(32)),
+    "choose": (1,), "select": (1, 2),
+    **dict.fromkeys(
+        "broadcast_arrays meshgrid atleast_1d atleast_2d atleast_3d".split(), tuple(range(32))
+    ),
 }  # fmt: skip
 
 _LINEAR = (
@@ -315,7 +331,7 @@ _PUTS = {
 #: Functions whose code NumPy has in Python.
 _BORROWED = (
     "pad gradient polyval diff ediff1d unwrap median percentile quantile nanpercentile "
-    "nanquantile cov corrcoef average ptp i0 sinc trim_zeros vander nan_to_num nanmax nanmin "
+    "nanquantile cov corrcoef average ptp i0 sinc trim_zeros vander nanmax nanmin "
     "nancumsum nancumprod apply_along_axis apply_over_axes piecewise angle ix_ real_if_close "
     "sort_complex poly polyadd polysub polymul polydiv polyder polyint polyfit roots unique "
     "union1d setdiff1d intersect1d setxor1d unique_values unique_all unique_inverse unique_counts "
@@ -327,11 +343,11 @@ _BORROWED = (
 _OTHERS: dict[str, Any] = {
     "sort": _sort, "partition": _partition, "clip": _clip, "where": _where,
     "linalg.solve": linalg.solve, "linalg.inv": linalg.inv, "linalg.det": linalg.det,
-    "zeros_like": _like(0), "empty_like": _like(0), "ones_like": _like(1),
+    "zeros_like": _like(None), "empty_like": _like(None), "ones_like": _like(1),
     "full_like": _full_like, "real": operator.attrgetter("real"),
     "imag": operator.attrgetter("imag"),
     "round": _rounded(np.round), "around": _rounded(np.round), "fix": _rounded(np.fix),
-    "astype": _astype, "shares_memory": _of_memory(np.shares_memory),
+    "astype": _astype, "nan_to_num": _nan_to_num, "shares_memory": _of_memory(np.shares_memory),
     "may_share_memory": _of_memory(np.may_share_memory),
 }  # fmt: skip
 

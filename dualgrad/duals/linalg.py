@@ -6,6 +6,7 @@ computed by NumPy (`formulas.with_value`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,7 @@ def _of_vectors(x: Any, ord: Any, axis: int) -> Any:
     if ord == 0:
         return np.sum(plain(x) != 0, axis=axis).astype(x.dtype)
     if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis)
+        return _most(np.abs(x), ord, axis)
     return _by_sum(x, ord, axis)
 
 
@@ -163,7 +164,11 @@ def _of_matrices(x: Any, ord: Any) -> Any:
         k = 0 if ord > 0 else -1
         return _singular_values(x, slice(0, 1) if ord > 0 else slice(-1, None))[..., k]
     sums = np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1)  # of columns, or rows
-    return (np.max if ord > 0 else np.min)(sums, axis=-1)
+    return _most(sums, ord, -1)
+
+
+def _most(sizes: Any, ord: Any, axis: int) -> Any:
+    return np.max(sizes, axis=axis, initial=0.0) if ord > 0 else np.min(sizes, axis=axis)
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
@@ -176,7 +181,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(k % x.ndim for k in axes)
     kept = [k for k in range(x.ndim) if k not in axes]
-    rows = np.reshape(np.transpose(x, (*kept, *axes)), [*(x.shape[k] for k in kept), -1])
+    shape = [*(x.shape[k] for k in kept), math.prod(x.shape[k] for k in axes)]
+    rows = np.reshape(np.transpose(x, (*kept, *axes)), shape)
     result = _of_vectors(rows, ord, -1)
     return np.expand_dims(result, axes) if keepdims else result
 

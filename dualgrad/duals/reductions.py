@@ -5,6 +5,7 @@ These are formulas for tangents alone; values are computed by NumPy (`formulas.w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ np: Any = numpy  # whose type hints know nothing of duals
 
 
 def _axes(a: Any, axis: Any) -> tuple[int, ...]:
-    if axis is None:
+    if axis is None or a.ndim == 0:
         return tuple(range(a.ndim))
     return tuple(k % a.ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -35,10 +36,10 @@ def _over_rows(reduce_rows: Callable[..., Any]) -> Callable[..., Any]:
         a = wrapped(raw_of(a))
         axes = _axes(a, axis)
         kept = [k for k in range(a.ndim) if k not in axes]
-        shape = [a.shape[k] for k in kept]
-        rows = np.reshape(np.transpose(a, (*axes, *kept)), (-1, *shape))
+        shape = [math.prod(a.shape[k] for k in axes), *(a.shape[k] for k in kept)]
+        rows = np.reshape(np.transpose(a, (*axes, *kept)), shape)
         mask = np.transpose(np.broadcast_to(plain(where), a.shape), (*axes, *kept))
-        result = reduce_rows(rows, mask.reshape(-1, *shape), initial)
+        result = reduce_rows(rows, mask.reshape(shape), initial)
         return np.expand_dims(result, axes) if keepdims else result
 
     return reduction
@@ -83,7 +84,9 @@ prod = folded(np.multiply)
 
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     a = wrapped(raw_of(a))
-    return np.multiply.accumulate(np.ravel(a) if axis is None else a, 0 if axis is None else axis)
+    if axis is None or a.ndim == 0:
+        a, axis = np.ravel(a), 0
+    return np.multiply.accumulate(a, axis)
 
 
 def var(

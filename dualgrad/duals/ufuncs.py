@@ -38,19 +38,22 @@ def written(result: Any, out: Any, where: Any = True) -> Any:
     """A result written into `out`, which must be able to hold it."""
     if out is None:
         raise NotDifferentiable("where= without out= leaves items undefined; give out= too")
-    targets = out if isinstance(out, tuple) else (out,)
-    for target, item in zip(targets, result if len(targets) > 1 else (result,), strict=True):
-        raw, to = raw_of(item), getattr(target, "_dualgrad_data", target)
-        if is_dual(raw) and not is_dual(to):
-            raise NotDifferentiable(
-                "an array of plain numbers cannot hold a dual number\n"
-                "  way out: make it with np.zeros_like(x) or dg.DualArray, or write a = a + b for "
-                "a += b"
-            )
-        if is_dual(to):
-            raw = lifted(raw, type_of(to.dtype))
-        np.copyto(to, raw, casting="same_kind", where=where)
-    return out if len(targets) > 1 else targets[0]
+    if isinstance(result, tuple):  # of which some may be left as they are
+        pairs = zip(result, out, strict=True)
+        return tuple(it if to is None else written(it, to, where) for it, to in pairs)
+    [target] = out if isinstance(out, tuple) else (out,)
+    raw: Any = raw_of(result)
+    to: Any = getattr(target, "_dualgrad_data", target)
+    if is_dual(raw) and not is_dual(to):
+        raise NotDifferentiable(
+            "an array of plain numbers cannot hold a dual number\n"
+            "  way out: make it with np.zeros_like(x) or dg.DualArray, or write a = a + b for "
+            "a += b"
+        )
+    if is_dual(to):
+        raw = lifted(raw, type_of(to.dtype))
+    np.copyto(to, raw, casting="same_kind", where=where)
+    return target
 
 
 def split(operands: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -82,14 +85,14 @@ def evaluated(ufunc: Any, inputs: Sequence[Any], compute: Any = None) -> Any:
     lists = (list, tuple)
     values, tangents = split([wrapped(raw_of(x)) if isinstance(x, lists) else x for x in inputs])
     y = (compute or ufunc)(*values)
-    if rule is None:
+    counts = [t.shape[-1] for t in tangents if t is not None]
+    if rule is None or not counts:
         return y
     with np.errstate(all="ignore"):
         slopes = rule(values, y, tangents)
-    n = next(t.shape[-1] for t in tangents if t is not None)
     if ufunc.nout == 1:
-        return dual(y, slopes, n)
-    return tuple(dual(*it, n) for it in zip(y, slopes, strict=True))
+        return dual(y, slopes, counts[0])
+    return tuple(dual(*it, counts[0]) for it in zip(y, slopes, strict=True))
 
 
 def refuse(name: str) -> NoReturn:
@@ -191,7 +194,7 @@ def _applied(rule: Any, *numbers: Any) -> Any:
 
     A rule that calls helpers may branch: it is called for one item at a time.
     """
-    branches = _HELPERS.intersection(rule.__code__.co_names)
+    branches = _HELPERS.intersection((rule.__name__, *rule.__code__.co_names))
     factor = _item_by_item(rule, numbers) if branches else rule(*numbers)
     y = numbers[-1]
     lost = np.isnan(plain(y))
