@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -195,12 +196,21 @@ def hermitian(x: Any) -> Any:
 
 
 def _forms(text: str) -> list[str]:
+    """Those of functions that this NumPy has."""
+    forms = [form.strip() for line in text.strip().splitlines() for form in line.split(";")]
     return [
-        form.strip()
-        for line in text.strip().splitlines()
-        for form in line.split(";")
-        if form.strip()
+        form
+        for form in forms
+        if form and all(map(_is_there, re.findall(r"\bnp\.([\w.]+)\(", form)))
     ]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        operator.attrgetter(name)(np)
+    except AttributeError:
+        return False
+    return True
 
 
 ALL = _forms(FORMS + MOVES + LINALG + FACTORS)

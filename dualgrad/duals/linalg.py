@@ -127,7 +127,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = wrapped(raw_of(x))
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if ord is None:
-        result = _by_sum(x, 2.0, axes)
+        result = _by_sum(x, 2, axes)
     elif len(axes) == 1:
         result = _of_vectors(x, ord, axes[0])
     else:
@@ -150,14 +150,15 @@ def _by_sum(x: Any, ord: float, axis: Any) -> Any:
         return np.sum(size, axis=axis)
     largest = np.max(plain(size), axis=axis, initial=0.0, keepdims=True)
     unit = np.where((largest > 0.0) & (largest < np.inf), largest, 1.0)
-    total = np.sum((size / unit) ** ord, axis=axis)
+    scaled = size / unit
+    total = np.sum(scaled * scaled if ord == 2 else scaled**ord, axis=axis)
     root = np.sqrt(total) if ord == 2 else total ** (1.0 / ord)
     return root * unit.reshape(root.shape)
 
 
 def _of_matrices(x: Any, ord: Any) -> Any:
     if ord == "fro":
-        return _by_sum(x, 2.0, (-2, -1))
+        return _by_sum(x, 2, (-2, -1))
     if ord == "nuc":
         return np.sum(_singular_values(x, slice(0)), axis=-1)
     if ord in (2, -2):

@@ -26,7 +26,7 @@ def _axes(a: Any, axis: Any) -> tuple[int, ...]:
 def _over_rows(reduce_rows: Callable[..., Any]) -> Callable[..., Any]:
     """A reduction of any axes from one of the first axis.
 
-    Items that `where` leaves out are replaced by the `neutral` number of the reduction.
+    It is given the rows, which of their items count (None for all), and the initial number.
     """
 
     def reduction(
@@ -38,8 +38,11 @@ def _over_rows(reduce_rows: Callable[..., Any]) -> Callable[..., Any]:
         kept = [k for k in range(a.ndim) if k not in axes]
         shape = [math.prod(a.shape[k] for k in axes), *(a.shape[k] for k in kept)]
         rows = np.reshape(np.transpose(a, (*axes, *kept)), shape)
-        mask = np.transpose(np.broadcast_to(plain(where), a.shape), (*axes, *kept))
-        result = reduce_rows(rows, mask.reshape(shape), initial)
+        mask = None
+        if where is not True:
+            mask = np.transpose(np.broadcast_to(plain(where), a.shape), (*axes, *kept))
+            mask = mask.reshape(shape)
+        result = reduce_rows(rows, mask, initial)
         return np.expand_dims(result, axes) if keepdims else result
 
     return reduction
@@ -51,7 +54,8 @@ def extremum(argmost: Any) -> Callable[..., Any]:
     def most(rows: Any, mask: Any, initial: Any) -> Any:
         if initial is not None:
             first = np.broadcast_to(initial, (1, *rows.shape[1:]))
-            rows = np.concatenate([first, np.where(mask, rows, initial)])
+            counted = rows if mask is None else np.where(mask, rows, initial)
+            rows = np.concatenate([first, counted])
         index = argmost(plain(rows), axis=0, keepdims=True)
         return np.take_along_axis(rows, index, 0)[0]
 
@@ -69,11 +73,12 @@ def folded(ufunc: Any) -> Callable[..., Any]:
     def fold(rows: Any, mask: Any, initial: Any) -> Any:
         start = ufunc.identity if initial is None else initial
         if start is None:
-            total, rows, mask = rows[0], rows[1:], mask[1:]
+            total, rows = rows[0], rows[1:]  # there is no mask then
         else:
             total = np.zeros(rows.shape[1:]) + start
-        for row, counts in zip(rows, mask, strict=True):
-            total = np.where(counts, ufunc(total, row), total)
+        for k, row in enumerate(rows):
+            step = ufunc(total, row)
+            total = step if mask is None else np.where(mask[k], step, total)
         return total
 
     return _over_rows(fold)
