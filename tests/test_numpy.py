@@ -76,7 +76,7 @@ np.histogram(x, bins=3); np.histogram(x, weights=x)[0]
 np.histogram(X, density=True, weights=x + 3)[0]
 np.histogram(X, weights=x, bins=3, range=(-2, 3))[0]; np.histogram_bin_edges(x, 4)
 np.histogram2d(X[0], X[1], weights=x[0])[0]; np.histogramdd(X.T, weights=x[0])[0]
-np.bincount(pick, weights=x[0]); np.bincount(pick, x[0], 5)
+np.bincount(pick, weights=x[0]); np.bincount(pick, x[0], 5); np.dot(b=x[0], a=x)
 np.interp(x, np.cumsum(A[:, 2]) - 0.05, A[0]); np.interp(X, G, x[0])
 np.interp(0.3, np.cumsum(x[1] + 1.0), x[0]); np.interp(x, G, x[0], period=4.0)
 np.interp(x, [-1.0, 0.5, 1.0], x[0], left=x[1, 1], right=7.0); np.interp(x, G, x[0] + 1j * x[1])
@@ -403,6 +403,8 @@ def test_writing_in_place() -> None:
         lambda a, v: np.put(a, [4, 1], v[0, :2]),
         lambda a, v: np.place(a, X > 0, v[0]),
         lambda a, v: np.putmask(a, X > 0, v),
+        lambda a, v: np.putmask(a, mask=X > 0, values=v),
+        lambda a, v: np.copyto(src=v[::-1], dst=a),
         lambda a, v: np.copyto(a, v[::-1], where=X > 0),
         lambda a, v: np.add.at(a, ([0, 1, 0], [0, 2, 0]), v[1]),
         lambda a, v: np.multiply.at(a, (slice(None), [0, 0, 1]), v),
@@ -417,6 +419,8 @@ def test_writing_in_place() -> None:
         lambda a, v: np.nan_to_num(a, copy=False),
         lambda a, v: np.sin(X, out=a),
         lambda a, v: np.cumsum(X, axis=1, out=a),
+        lambda a, v: np.concatenate([v[1:], v[:1]], 0, a),
+        lambda a, v: np.dot(v, A, a),
         lambda a, v: np.modf(v, a),
     ):  # fmt: skip
 
@@ -441,6 +445,18 @@ def test_what_is_written_has_the_type_of_the_target() -> None:
             eval(call, {**NAMES, "x": x})
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_shapes_are_set() -> None:
+    """NumPy's own code did so."""
+    x = dg.seed(X)
+    y = x[:]
+    y.shape = (3, 2)
+    assert x.shape == (2, 3)
+    np.testing.assert_array_equal(y.tangents.reshape(6, 6), np.eye(6))
+    with pytest.raises(AttributeError, match="ncompatible shape"):
+        x.T.shape = (6,)
+
+
 QUESTIONS = """
 np.isneginf(x); np.isposinf(x); np.flatnonzero(x > 0); np.flatnonzero(x); np.nanargmin(x)
 np.nanargmax(x, axis=1); np.size(x); np.array_equiv(x, X); np.array_equal(x, X); np.isclose(x, X)
@@ -452,9 +468,11 @@ np.linalg.matrix_rank(x); np.shares_memory(x, x[0]); np.shares_memory(x[0], x[1]
 np.may_share_memory(x, A); np.isfortran(x); np.logical_or.accumulate(x)
 np.greater.outer(x[0], x[1]); np.sum(x, dtype=int); np.isin(x, [0.4]); np.argpartition(x, 1)
 np.broadcast_arrays(x[0, 0], [1, 2])[1]; np.meshgrid(x[0], [1, 2])[1]; np.digitize(x, G)
+np.in1d(x, [0.4])
 """
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("form", _forms(QUESTIONS))
 def test_questions(form: str) -> None:
     f = _function(form)

@@ -267,6 +267,17 @@ class DualArray(Duals):
         return _array_type(raw.dtype, raw.ndim, layout, not raw.flags.writeable)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, which can be set where the memory stays as it is."""
+        return self._dualgrad_data.shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        view = self._dualgrad_data.view()  # others may have the same memory
+        view.shape = shape
+        self._dualgrad_data = view
+
+    @property
     def T(self) -> DualArray:
         """The transpose, a view."""
         return as_array(self._dualgrad_data.T)

@@ -39,7 +39,7 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
         return written(function(*args, **kws), out)
     rule = RULES.get(function)
     if any(map(_holds_dual, kws.values())):  # rules look for duals among positional arguments
-        bound = inspect.signature(function).bind(*args, **kws)
+        bound = _signature(function).bind(*args, **kws)
         args, kws = bound.args, bound.kwargs
     if rule is None:
         refuse(name_of(function))
@@ -47,13 +47,28 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     return result if out is None else written(result, out)
 
 
+#: The parameters of functions in C, of which NumPy says nothing before 2.4.
+_IN_C: dict[Any, Callable[..., None]] = {
+    np.bincount: lambda x, /, weights=None, minlength=0: None,
+    np.concatenate: lambda arrays, /, axis=0, out=None, *, dtype=None, casting="": None,
+    np.copyto: lambda dst, src, casting="", where=True: None,
+    np.dot: lambda a, b, out=None: None,
+    np.putmask: lambda a, /, mask, values: None,
+}
+
+
+@functools.cache
+def _signature(function: Any) -> inspect.Signature:
+    try:
+        return inspect.signature(_IN_C.get(function, function))
+    except ValueError:  # functions in C take what holds duals by place
+        return inspect.signature(lambda *args, **kws: None)
+
+
 @functools.cache
 def _place_of_out(function: Any) -> int | None:
     """The place of the argument that results are written into, if it has one."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except ValueError:  # written in C
-        return None
+    parameters = _signature(function).parameters
     named = "out" in parameters and parameters["out"].kind is not inspect.Parameter.KEYWORD_ONLY
     return list(parameters).index("out") if named else None
 
@@ -254,7 +269,7 @@ def _put(function: Any, place: int) -> Any:
         if not isinstance(a, Duals):
             raise NotDifferentiable("an array of plain numbers cannot hold a dual number")
         raw = raw_of(a)
-        bound = inspect.signature(function).bind(a, *args, **kws)
+        bound = _signature(function).bind(a, *args, **kws)
         given = [*map(_values, bound.args)]
         given[0], given[place] = raw, lifted(raw_of(bound.args[place]), type_of(raw.dtype))
         function(*given, **bound.kwargs)
@@ -277,7 +292,7 @@ _QUESTIONS = (
     "shape ndim size argmax argmin argsort nonzero flatnonzero argwhere searchsorted isclose "
     "allclose array_equal array_equiv any all count_nonzero iscomplexobj isrealobj digitize "
     "lexsort argpartition nanargmax nanargmin isreal iscomplex isin isneginf isposinf "
-    "can_cast result_type common_type min_scalar_type "
+    "in1d can_cast result_type common_type min_scalar_type "
     "diag_indices_from tril_indices_from triu_indices_from einsum_path linalg.matrix_rank"
 ).split()
 
