@@ -21,6 +21,8 @@ class Lanes(types.Type):
 
     def __init__(self, base: types.Type, n: int, kind: str = "lanes") -> None:
         self.base, self.n = base, n
+        #: How many derivatives deep: 1 for a dual over a float.
+        self.depth: int = 1 + depth(base)
         super().__init__(name=f"{kind}({base}, {n})")
 
     def over(self, base: types.Type) -> Any:
@@ -85,6 +87,8 @@ class DualType(types.Number):
 
     def __init__(self, base: types.Type, n: int, kind: str = "dual") -> None:
         self.base, self.n = base, n
+        #: How many derivatives deep: 1 for a dual over a float.
+        self.depth: int = 1 + depth(base)
         super().__init__(name=f"{kind}({base}, {n})")
 
     def over(self, base: Any) -> Any:
@@ -98,11 +102,6 @@ class DualType(types.Number):
     @property
     def lanes(self) -> Lanes:
         return self.kind_of_lanes(self.base, self.n)
-
-    @property
-    def depth(self) -> int:
-        """How many derivatives deep: 1 for a dual over a float."""
-        return 1 + depth(self.base)
 
     def cast_python_value(self, value: object) -> object:
         raise TypingError("a dual number has no constant of its own")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy
 
-from dualgrad.duals.classes import Duals, plain, wrapped
+from dualgrad.duals.classes import Duals, plain
 from dualgrad.duals.convert import raw_of
-from dualgrad.duals.storage import common, is_dual, type_of
+from dualgrad.duals.storage import common, is_dual, real_or_imag, tangent_of, type_of
 from dualgrad.duals.ufuncs import dual, split
 from dualgrad.errors import NotDifferentiable
 
@@ -24,7 +24,7 @@ def with_value(function: Any, formula: Callable[..., Any]) -> Any:
 
     def evaluated(*args: Any, **kws: Any) -> Any:
         everything = (args, kws)
-        leaves = list(leaves_of(everything))
+        leaves = leaves_of(everything)
         values, _ = split(leaves)
         plain_args, plain_kws = rebuilt(everything, iter(values))
         y = function(*plain_args, **plain_kws)
@@ -55,7 +55,9 @@ def name_of(function: Any) -> str:
 
 def holds_dual(it: Any) -> bool:
     """Whether an argument is a dual, or holds one."""
-    return any(isinstance(leaf, Duals) for leaf in leaves_of(it))
+    if isinstance(it, dict):
+        it = tuple(it.values())
+    return any(map(holds_dual, it)) if isinstance(it, (list, tuple)) else isinstance(it, Duals)
 
 
 def type_of_all(it: Any) -> Any:
@@ -63,15 +65,13 @@ def type_of_all(it: Any) -> Any:
     return common(type_of(raw_of(leaf).dtype) for leaf in leaves_of(it) if isinstance(leaf, Duals))
 
 
-def leaves_of(it: Any) -> Iterator[Any]:
+def leaves_of(it: Any) -> list[Any]:
     """What is in nested lists, tuples and dictionaries."""
     if isinstance(it, dict):
         it = tuple(it.values())
-    if isinstance(it, (list, tuple)):
-        for item in it:
-            yield from leaves_of(item)
-    else:
-        yield it
+    return (
+        [leaf for item in it for leaf in leaves_of(item)] if isinstance(it, (list, tuple)) else [it]
+    )
 
 
 def rebuilt(it: Any, leaves: Iterator[Any]) -> Any:
@@ -93,7 +93,6 @@ def _replaced(result: Any, y: Any, ty: Any) -> Any:
     own = raw_of(result)
     if not is_dual(own) or type_of(own.dtype).depth < ty.depth:
         return dual(y, None, ty.n)  # a constant
-    _, [tangent] = split([wrapped(own)])
-    tangent = np.reshape(tangent, np.shape(y) + (ty.n,))
+    tangent = tangent_of(own).reshape(np.shape(y) + (ty.n,))
     real = plain(y).dtype.kind == "f"  # a cast may take the imaginary part away
-    return dual(y, tangent.real if real else tangent, ty.n)
+    return dual(y, real_or_imag(tangent, "real") if real else tangent, ty.n)

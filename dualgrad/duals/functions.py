@@ -38,7 +38,7 @@ def called(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
     if not holds_dual((args, kws)):  # `out` may hold one, then
         return written(function(*args, **kws), out)
     rule = RULES.get(function)
-    if any(map(_holds_dual, kws.values())):  # rules look for duals among positional arguments
+    if holds_dual(kws):  # rules look for duals among positional arguments
         bound = _signature(function).bind(*args, **kws)
         args, kws = bound.args, bound.kwargs
     if rule is None:
@@ -96,9 +96,9 @@ def _mover(function: Any, places: Sequence[int]) -> Any:
     """A function that moves items, those of its arguments at `places`."""
 
     def move(*args: Any, **kws: Any) -> Any:
-        keys = [*(k for k in places if k < len(args)), *(k for k in kws if _holds_dual(kws[k]))]
+        keys = [*(k for k in places if k < len(args)), *(k for k in kws if holds_dual(kws[k]))]
         given: dict[Any, Any] = {**dict(enumerate(args)), **kws}
-        if not any(_holds_dual(given[key]) for key in keys):  # but a condition, or an index
+        if not any(holds_dual(given[key]) for key in keys):  # but a condition, or an index
             return question(*args, **kws)
         raws = [raw for key in keys for raw in _raws(given[key])]
         ty = common(type_of(raw.dtype) for raw in raws)
@@ -121,10 +121,6 @@ def _of_types(result: Any, like: Any) -> Any:
     if like.dtype.kind not in "fc":
         return like
     return result if result.dtype == like.dtype else result.astype(like.dtype)
-
-
-def _holds_dual(it: Any) -> bool:
-    return isinstance(it, Duals) or (isinstance(it, (list, tuple)) and any(map(_holds_dual, it)))
 
 
 def _raws(it: Any) -> Any:
@@ -168,7 +164,7 @@ def multilinear(function: Any, args: Sequence[Any], kws: dict[str, Any]) -> Any:
 
 def _arrays(args: Iterable[Any]) -> list[Any]:
     """Arguments in which lists of numbers and duals are arrays."""
-    return [wrapped(raw_of(it)) if _holds_dual(it) else it for it in args]
+    return [wrapped(raw_of(it)) if holds_dual(it) else it for it in args]
 
 
 def _count(tangents: Iterable[Any]) -> int:
@@ -177,9 +173,9 @@ def _count(tangents: Iterable[Any]) -> int:
 
 def _linear(function: Any) -> Any:
     def product(*args: Any, **kws: Any) -> Any:
-        if _holds_dual(kws.get("initial")):
+        if holds_dual(kws.get("initial")):
             return with_value(function, started)(*args, **kws)
-        _no_more(function, {key: it for key, it in kws.items() if _holds_dual(it)})
+        _no_more(function, {key: it for key, it in kws.items() if holds_dual(it)})
         return multilinear(function, args, kws)
 
     def started(*args: Any, initial: Any, **kws: Any) -> Any:

@@ -33,16 +33,16 @@ def _over_rows(reduce_rows: Callable[..., Any]) -> Callable[..., Any]:
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
         initial: Any = None, where: Any = True,
     ) -> Any:  # fmt: skip
-        a = wrapped(raw_of(a))
-        axes = _axes(a, axis)
-        kept = [k for k in range(a.ndim) if k not in axes]
-        shape = [math.prod(a.shape[k] for k in axes), *(a.shape[k] for k in kept)]
-        rows = np.reshape(np.transpose(a, (*axes, *kept)), shape)
-        mask = None
-        if where is not True:
-            mask = np.transpose(np.broadcast_to(plain(where), a.shape), (*axes, *kept))
-            mask = mask.reshape(shape)
-        result = reduce_rows(rows, mask, initial)
+        raw = raw_of(a)
+        axes = _axes(raw, axis)
+        kept = [k for k in range(raw.ndim) if k not in axes]
+        shape = [math.prod(raw.shape[k] for k in axes), *(raw.shape[k] for k in kept)]
+
+        def in_rows(it: Any) -> Any:
+            return it.transpose(*axes, *kept).reshape(shape)
+
+        mask = None if where is True else in_rows(np.broadcast_to(plain(where), raw.shape))
+        result = reduce_rows(wrapped(in_rows(raw)), mask, initial)
         return np.expand_dims(result, axes) if keepdims else result
 
     return reduction
@@ -57,7 +57,7 @@ def extremum(argmost: Any) -> Callable[..., Any]:
             counted = rows if mask is None else np.where(mask, rows, initial)
             rows = np.concatenate([first, counted])
         index = argmost(plain(rows), axis=0, keepdims=True)
-        return np.take_along_axis(rows, index, 0)[0]
+        return wrapped(np.take_along_axis(raw_of(rows), index, 0)[0])
 
     reduction = _over_rows(most)
 

@@ -88,16 +88,20 @@ def real_or_imag(raw: Any, name: str) -> Any:
 
 def made(value: Any, tangent: Any) -> Any:
     """New duals with these values, and tangents along a last axis, of the precision of values."""
-    base = type_of(value.dtype)
-    other = type_of(tangent.dtype)
+    ty = _type_with(type_of(value.dtype), type_of(tangent.dtype), tangent.shape[-1])
+    raw = np.empty(value.shape, dtype_of(ty))
+    _fill(raw, lifted(value, ty.base), lifted(tangent, ty.base))
+    return raw
+
+
+@functools.cache  # types of Numba are slow to make
+def _type_with(base: Any, other: Any, n: int) -> DualType:
+    """The type of duals with values of one type and `n` tangents of another."""
     if depth(other) > depth(base):
-        base = common([base, other])
+        base = common((base, other))
     elif is_complex(other):
         base = complex_of(base)
-    dual = DualType(base, tangent.shape[-1])
-    raw = np.empty(value.shape, dtype_of(dual))
-    _fill(raw, lifted(value, base), lifted(tangent, base))
-    return raw
+    return DualType(base, n)
 
 
 def _fill(raw: Any, value: Any, tangent: Any) -> None:
@@ -111,7 +115,11 @@ def _fill(raw: Any, value: Any, tangent: Any) -> None:
 
 def common(tys: Iterable[Any]) -> Any:
     """The type that can hold numbers of all of some types."""
-    tys = list(tys)
+    return _common(frozenset(tys))
+
+
+@functools.cache
+def _common(tys: frozenset[Any]) -> Any:
     level = max(depth(ty) for ty in tys)
     if level == 0:
         return type_of(np.result_type(*map(dtype_of, tys)))
@@ -128,7 +136,7 @@ def lifted(raw: Any, ty: Any) -> Any:
     own = type_of(raw.dtype)
     if depth(own) > depth(ty):
         raise TypeError("a place for plain numbers cannot hold a dual number")
-    common([own, ty])  # raises for different numbers of tangents
+    common((own, ty))  # raises for different numbers of tangents
     if is_complex(own) and not is_complex(ty):
         raise TypeError("a place for real numbers cannot hold a complex one")
     if not isinstance(ty, DualType):

@@ -109,8 +109,8 @@ def dual(y: Any, tangent: Any, n: int) -> Any:
     if raw.dtype.names is None and raw.dtype.kind not in "fc":
         return y
     shape = raw.shape + (n,)
-    rows = np.zeros(shape) if tangent is None else np.broadcast_to(raw_of(tangent), shape)
-    return wrapped(made(raw, rows))
+    rows = np.zeros(shape) if tangent is None else raw_of(tangent)
+    return wrapped(made(raw, rows if rows.shape == shape else np.broadcast_to(rows, shape)))
 
 
 # ------------------------------------------------------------------- arithmetic on tangents
