@@ -82,7 +82,10 @@ class _NumPy:
 
 
 #: Where NumPy has the functions that are Python code.
-_LIBRARY = ("numpy.lib._", "numpy.linalg._", "numpy._core.fromnumeric", "numpy._core.function_base")
+_LIBRARY = (
+    "numpy.lib.", "numpy.linalg.", "numpy._core.fromnumeric", "numpy._core.function_base",
+    "numpy.core.fromnumeric", "numpy.core.function_base",  # before NumPy 2
+)  # fmt: skip
 
 _numpy_of = functools.lru_cache(maxsize=16)(_NumPy)
 
@@ -117,21 +120,19 @@ def _makers(ty: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _array(
-    a: Any, dtype: Any = None, copy: Any = True, order: Any = None, subok: bool = False,
-    ndmin: int = 0, **kws: Any,
-) -> Any:  # fmt: skip
+def _array(a: Any, dtype: Any = None, copy: Any = True, *, ndmin: int = 0, **kws: Any) -> Any:
     if not holds_dual(a):
-        return np.array(a, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **kws)
-    given = raw_of(a)
-    array = as_array(given.copy() if copy and hasattr(a, "_dualgrad_data") else given)
-    if dtype is not None:
-        array = array.astype(dtype)
+        return np.array(a, dtype, copy=copy, ndmin=ndmin, **kws)
+    array = _as_array(a, dtype)
+    array = array.copy() if copy and hasattr(a, "_dualgrad_data") else array
     return array.reshape((1,) * (ndmin - array.ndim) + array.shape)
 
 
 def _as_array(a: Any, dtype: Any = None, order: Any = None, **kws: Any) -> Any:
-    return _array(a, dtype, copy=None, order=order)
+    if not holds_dual(a):
+        return np.asarray(a, dtype, order)
+    array = as_array(raw_of(a))
+    return array if dtype is None else array.astype(dtype)
 
 
 class _Converter:
