@@ -98,9 +98,8 @@ def _register(fn: Any, ufunc: np.ufunc, inplace: bool) -> None:
             sig, args = signature(sig.return_type, *sig.args, sig.args[0]), (*args, args[0])
         return npyimpl.numpy_ufunc_kernel(context, builder, sig, args, ufunc, Kernel)
 
-    infer_global(fn)(
-        type(f"Dual_{ufunc.__name__}", (DualUfunc,), dict(key=fn, ufunc=ufunc, inplace=inplace))
-    )
+    members = dict(key=fn, ufunc=ufunc, inplace=inplace)
+    infer_global(fn, types.Function(type(f"Dual_{ufunc.__name__}", (DualUfunc,), members)))
 
 
 for _fn in TANGENTS:

@@ -292,6 +292,12 @@ class DualArray(Duals):
         """How the items lie in memory."""
         return self._dualgrad_data.flags
 
+    def __array_wrap__(self, array: Any, *how: Any) -> Any:
+        """What NumPy's own code, before NumPy 2, makes of its results."""
+        return array
+
+    __array_prepare__ = __array_wrap__
+
     def __len__(self) -> int:
         return len(self._dualgrad_data)
 

@@ -288,7 +288,7 @@ _QUESTIONS = (
     "shape ndim size argmax argmin argsort nonzero flatnonzero argwhere searchsorted isclose "
     "allclose array_equal array_equiv any all count_nonzero iscomplexobj isrealobj digitize "
     "lexsort argpartition nanargmax nanargmin isreal iscomplex isin isneginf isposinf "
-    "in1d can_cast result_type common_type min_scalar_type "
+    "in1d can_cast result_type common_type min_scalar_type alltrue sometrue "
     "diag_indices_from tril_indices_from triu_indices_from einsum_path linalg.matrix_rank"
 ).split()
 
@@ -311,7 +311,7 @@ _MOVERS: dict[str, tuple[int, ...]] = {
 
 _LINEAR = (
     "sum mean cumsum trace dot inner outer vdot matmul einsum tensordot kron convolve correlate "
-    "cross trapezoid bincount linalg.matmul linalg.outer linalg.cross linalg.trace "
+    "cross trapezoid trapz bincount linalg.matmul linalg.outer linalg.cross linalg.trace "
     "linalg.tensordot linalg.vecdot "
     "fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.rfft2 "
     "fft.irfft2 fft.rfftn fft.irfftn fft.hfft fft.ihfft fft.fftshift fft.ifftshift"
@@ -320,7 +320,8 @@ _LINEAR = (
 _FORMULAS: dict[str, Any] = {
     **dict.fromkeys(("max", "amax"), reductions.extremum(np.argmax)),
     **dict.fromkeys(("min", "amin"), reductions.extremum(np.argmin)),
-    "prod": reductions.prod, "cumprod": reductions.cumprod, "var": reductions.var,
+    **dict.fromkeys(("prod", "product"), reductions.prod),
+    **dict.fromkeys(("cumprod", "cumproduct"), reductions.cumprod), "var": reductions.var,
     "std": reductions.std, "linalg.norm": linalg.norm,
     "linalg.matrix_norm": linalg.matrix_norm, "linalg.vector_norm": linalg.vector_norm,
     "linalg.cond": linalg.cond, "linalg.svdvals": linalg.svdvals,
@@ -348,7 +349,7 @@ _BORROWED = (
     "union1d setdiff1d intersect1d setxor1d unique_values unique_all unique_inverse unique_counts "
     "linspace logspace geomspace histogram histogram2d histogramdd histogram_bin_edges interp "
     "cumulative_sum cumulative_prod linalg.multi_dot linalg.matrix_power linalg.tensorinv "
-    "linalg.tensorsolve"
+    "linalg.tensorsolve asfarray msort"
 ).split()
 
 _OTHERS: dict[str, Any] = {
@@ -357,7 +358,7 @@ _OTHERS: dict[str, Any] = {
     "zeros_like": _like(None), "empty_like": _like(None), "ones_like": _like(1),
     "full_like": _full_like, "real": operator.attrgetter("real"),
     "imag": operator.attrgetter("imag"),
-    "round": _rounded(np.round), "around": _rounded(np.round), "fix": _rounded(np.fix),
+    **dict.fromkeys(("round", "around", "round_"), _rounded(np.round)), "fix": _rounded(np.fix),
     "astype": _astype, "nan_to_num": _nan_to_num, "shares_memory": _of_memory(np.shares_memory),
     "may_share_memory": _of_memory(np.may_share_memory),
 }  # fmt: skip

@@ -38,8 +38,7 @@ def solve(a: Any, b: Any) -> Any:
     """``a (dx) = db - da x``"""
     (a, b), (da, db) = split([wrapped(raw_of(it)) for it in (a, b)])
     x = np.linalg.solve(a, b)
-
-    vector = np.ndim(b) == 1
+    vector = np.ndim(x) < np.ndim(a)  # or vectors: which they are, NumPy 2 says by another rule
 
     def slope(da: Any, db: Any) -> Any:
         right = np.zeros(np.shape(b)) if db is None else db
