@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -641,3 +642,14 @@ def test_results_have_names() -> None:
     assert_same_bits(dg.value(np.linalg.qr(a).R), np.linalg.qr(A).R)
     for form in _forms("np.unique_all(a).values"):
         assert_same_bits(dg.value(eval(form, {"np": np, "a": a})), np.unique(A))
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-10, 0.3, 0.64, 2.5])
+def test_sinc_and_its_second_derivative(x):
+    with mpmath.workdps(40):
+        value, slope, half = (float(it) for it in mpmath.taylor(mpmath.sincpi, x, 2))
+    nested = np.sinc(dg.Dual(dg.Dual(x, 1.0), dg.Dual(1.0, 0.0)))
+    np.testing.assert_allclose(dg.value(dg.value(nested)), value, rtol=1e-15)
+    np.testing.assert_allclose(dg.tangent(dg.value(nested)), [slope], rtol=1e-14, atol=1e-30)
+    second = dg.tangent(dg.tangent(nested))
+    np.testing.assert_allclose(np.ravel(second), [2 * half], rtol=1e-13)
