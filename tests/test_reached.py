@@ -97,3 +97,13 @@ def test_intrinsics_are_refused():
     with pytest.raises(dg.NotDifferentiable, match="writes machine code for the types"):
         dg.derivative(lambda x: doubled(x) * x)(2.0)
     assert dg.derivative(lambda x, c: doubled(c) * x)(2.0, 1.5) == 3.0
+
+
+@vectorize
+def times(x, y):
+    return held(x) * y + x
+
+
+def test_whole_numbers_given_to_ufuncs_of_numba():
+    for f in (lambda x: times(x, 3), lambda x: times(x, len(x) + 1)):
+        np.testing.assert_array_equal(dg.jacobian(f)(X), np.eye(2))

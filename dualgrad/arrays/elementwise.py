@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numba.core import cgutils, types
-from numba.core.errors import TypingError
+from numba.core.errors import NumbaNotImplementedError, TypingError
 from numba.core.imputils import lower_builtin
 from numba.core.typing import signature
 from numba.core.typing.npydecl import (
@@ -21,6 +21,7 @@ from numba.core.typing.npydecl import (
 )
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.np import npyimpl
+from numba.np.ufunc.dufunc import DUFunc
 
 from dualgrad import lanes
 from dualgrad.scalars import TANGENTS
@@ -111,6 +112,21 @@ for _fn, _ufunc in OPERATORS.items():
 for _fn, _ufunc in INPLACE.items():
     if _fn in TANGENTS:
         _register(_fn, _ufunc, inplace=True)
+
+
+_compile_for_argtys = DUFunc._compile_for_argtys
+
+
+def _compile_for_duals(self: Any, argtys: Any, return_type: Any = None) -> Any:
+    """A `@vectorize` function for duals: compiled code may call it, NumPy has no loop for it."""
+    try:
+        return _compile_for_argtys(self, argtys, return_type)
+    except NumbaNotImplementedError:  # of that loop, which comes last
+        if not any(isinstance(ty, DualType) for ty in argtys):
+            raise
+
+
+DUFunc._compile_for_argtys = _compile_for_duals
 
 
 class _DualScalar(npyimpl._ScalarHelper):

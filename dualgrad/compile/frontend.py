@@ -24,6 +24,7 @@ from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 from numba.core.typing import Context, signature
 
 from dualgrad.compile.stencils import move_indices_of_kernels
+from dualgrad.errors import NotDifferentiable
 from dualgrad.types import DualType, primal
 
 
@@ -145,7 +146,7 @@ def _plain(function: Any) -> Any:
     is_method = isinstance(function, pytypes.MethodType)
     if is_method or _is_callable_object(function):
         what = f"{function.__qualname__} is a method" if is_method else f"{function!r} is an object"
-        raise TypeError(
+        raise NotDifferentiable(
             f"{what}, and Numba compiles functions alone; pass one that takes what it uses of the "
             "object as arguments"
         )
@@ -195,7 +196,7 @@ def _filled_in(partial: Any) -> tuple[dict[str, Any], list[inspect.Parameter]]:
     parameters = _parameters(partial.func, also=partial.keywords)
     for p in parameters:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            raise TypeError(
+            raise NotDifferentiable(
                 f"a partial of a function that takes *{p.name}; write one that calls it"
             )
     places = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
@@ -217,7 +218,7 @@ def _parameters(function: Any, also: Collection[str] = ()) -> list[inspect.Param
             parameters = list(inspect.signature(function).parameters.values())
         except ValueError:
             name = getattr(function, "__name__", function)
-            raise TypeError(
+            raise NotDifferentiable(
                 f"Python does not know the parameters of {name}; write a function that calls it"
             ) from None
         if _is_numpys(function):
