@@ -354,3 +354,86 @@ def test_read_only_out() -> None:
     out.flags.writeable = False
     with pytest.raises(TypeError, match="read-only"):
         dg.grad(total)(X, 2.0, out=out)
+
+
+@jitclass([("v", float64[:])])
+class Room:
+    def __init__(self):
+        self.v = np.ones(2)
+
+
+@njit
+def put(v, x):
+    v[0] = x
+
+
+@njit
+def same(v):
+    return v
+
+
+@njit
+def by_helper(x):
+    room = Room()
+    put(room.v, x)
+    return room.v[0] * x
+
+
+OF_ONE = np.dtype([("a", np.float64)])
+
+
+@njit
+def by_record(x):
+    record = np.zeros(2, OF_ONE)
+    put(record["a"], x)
+    return record[0].a * x
+
+
+@njit
+def by_another_name(x):
+    room = Room()
+    v = same(room.v)
+    v[0] = x
+    return room.v[0] * x
+
+
+@njit
+def in_place(x):
+    room = Room()
+    room.v += x
+    return room.v[0]
+
+
+@njit
+def as_a_whole(x):
+    room = Room()
+    room.v = np.full(2, x)
+    return room.v[0]
+
+
+@njit
+def to_argument(x, room):
+    put(room.v, x)
+    return room.v[0] * x
+
+
+@njit
+def its_own(x, room):
+    v = same(np.zeros(2) + room.v)
+    put(v, x)
+    return v[0] * v[1] * x
+
+
+FIELDS = [by_helper, by_record, by_another_name, in_place, as_a_whole, to_argument]
+
+
+@pytest.mark.parametrize("f", FIELDS, ids=lambda f: f.__name__)
+def test_derivatives_written_to_fields_by_any_way(f):
+    """They went to a copy that nobody saw."""
+    args = (1.7, Room()) if f is to_argument else (1.7,)
+    with pytest.raises(dg.NotDifferentiable, match="array of a record or of a jitclass holds plai"):
+        dg.derivative(f)(*args)
+
+
+def test_what_is_read_from_fields():
+    assert dg.derivative(its_own)(1.5, Room()) == 3.0

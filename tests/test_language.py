@@ -527,3 +527,19 @@ def test_print_shows_values(capfd: pytest.CaptureFixture[str]) -> None:
     by_dualgrad = capfd.readouterr().out
     prints(X)
     assert by_dualgrad == capfd.readouterr().out
+
+
+def to_lists_of_integers(x):
+    items = [1, 2]
+    items.append(x[0])
+    items.insert(0, x[0] * x[1])
+    items.extend([x[2], x[0]])
+    return x[0] * items[3] * items[0] + items[5] + items[4] * items[2]
+
+
+def test_lists_that_begin_with_whole_numbers() -> None:
+    x = np.array([2.5, 1.75, 3.25])
+    a, b, c = x
+    value, gradient = dg.value_and_grad(to_lists_of_integers)(x)
+    assert value == njit(to_lists_of_integers)(x) == a * a * a * b + a + 2 * c
+    np.testing.assert_allclose(gradient, [3 * a * a * b + 1, a**3, 2.0], rtol=1e-15)

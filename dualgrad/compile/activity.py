@@ -8,7 +8,7 @@ is caught by type inference, since no dual converts to a float).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -148,6 +148,22 @@ class Activity:
             reached |= more
             written += more
         return name in reached
+
+    def group(self, name: str) -> str:
+        """What stands for all the variables that may share memory with one."""
+        return self._find(name)
+
+    def made_active_by(self, expr: Any) -> Iterator[str]:
+        """The arguments to which an `@njit` function that is called writes derivatives."""
+        dispatcher = called_dispatcher(self.code, expr)
+        if dispatcher is None:
+            return
+        effect, params = self.effect_of(expr, dispatcher)
+        for group, active, written in zip(
+            params, effect.active_args, effect.written_args, strict=True
+        ):
+            if active and written:
+                yield from (name for name in group if is_buffer(self._type(name)))
 
     def summary(self, n_args: int) -> Summary:
         names = [self.arg_names.get(k, "") for k in range(n_args)]
@@ -332,11 +348,16 @@ class Activity:
         self._draws |= effect.draws
         return not effect.written_args[0]
 
-    def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
+    def effect_of(
+        self, expr: Any, dispatcher: Any, result: bool = False
+    ) -> tuple[Summary, list[list[str]]]:
+        """What a call does, and the variables that each parameter is given."""
         params = [[var.name for var in group] for group in folded_arguments(self.code, expr)]
         active = tuple(any(self.is_active(name) for name in group) for group in params)
-        arg_types = self.code.calltypes[expr].args
-        effect = summarise(dispatcher, arg_types, active, self.is_active(target))
+        return summarise(dispatcher, self.code.calltypes[expr].args, active, result), params
+
+    def _call_dispatcher(self, target: str, expr: Any, dispatcher: Any) -> None:
+        effect, params = self.effect_of(expr, dispatcher, self.is_active(target))
         for group, becomes_active, written in zip(
             params, effect.active_args, effect.written_args, strict=True
         ):

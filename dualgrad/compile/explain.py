@@ -62,6 +62,11 @@ _CAUSES: list[tuple[str, str, str]] = [
         "pass a dg.DualArray, for example np.zeros_like(x) of one",
     ),
     (
+        r"derivatives for an array of a field",
+        "an array of a record or of a jitclass holds plain numbers",
+        "write what depends on what is differentiated by to an array of its own",
+    ),
+    (
         r"complex numbers in a Taylor series",
         "there are no Taylor coefficients of complex numbers",
         "write real and imaginary parts apart",

@@ -10,7 +10,7 @@ import collections
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ class Rewriter:
         func_ir = self.code.func_ir
         self.users = self._users()
         self.effect = self.activity.summary(len(self.arg_types))
+        self._refuse_writes_to_fields()
         self.literals = self._array_literals()
         self.returned = self._returned_literals() if self.inline else set()
         for block in func_ir.blocks.values():
@@ -98,6 +99,58 @@ class Rewriter:
                 if isinstance(assign.value, ir.Expr) and assign.value.op == "phi":
                     self._join(assign.target, assign.value)
         func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
+
+    def _refuse_writes_to_fields(self) -> None:
+        """Refuse what would write derivatives to an array of a record or of a jitclass.
+
+        A function that is given the array, or returns it, works on a copy that can hold them.
+        """
+        owners, holders = set(), set()
+        for name, ty in self.code.typemap.items():
+            if isinstance(getattr(ty, "dtype", ty), (types.ClassInstanceType, types.Record)):
+                owners.add(self.activity.group(name))
+        if not owners:
+            return
+        statements = [it for block in self.code.func_ir.blocks.values() for it in block.body]
+        for it in statements:
+            if isinstance(it, ir.Assign) and self._holds_duals(it):
+                holders.add(self.activity.group(it.target.name))
+        for it in statements:
+            if isinstance(it, ir.SetAttr) and self._is_active_array(it.value.name):
+                raise UnsupportedError("derivatives for an array of a field", it.loc)
+            for name in self._written_by(it):
+                if self.activity.is_active(name) and self.activity.group(name) in owners - holders:
+                    raise UnsupportedError("derivatives for an array of a field", it.loc)
+
+    def _is_active_array(self, name: str) -> bool:
+        return isinstance(self.code.typemap[name], types.Array) and self.activity.is_active(name)
+
+    def _holds_duals(self, assign: Any) -> bool:
+        """Whether a variable is given a buffer of duals, and not one that it had before."""
+        ty, value = self.code.typemap.get(assign.target.name), assign.value
+        if ty is None or promoted(ty, self.dual) == ty:
+            return False
+        if isinstance(value, ir.Arg):
+            return carries_dual(self.arg_types[value.index])
+        if not isinstance(value, ir.Expr):
+            return False
+        called = self.activity.called(value) if value.op == "call" else None
+        if called is None:
+            return is_fresh(value, self.code)
+        effect, _ = self.activity.effect_of(value, called, result=True)
+        return not any(-1 in group for group in effect.shared)
+
+    def _written_by(self, statement: Any) -> Iterator[str]:
+        """The arrays to which a statement may write derivatives."""
+        if isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
+            if self.activity.is_active(statement.value.name):
+                yield statement.target.name
+            return
+        value = getattr(statement, "value", None)
+        if isinstance(value, ir.Expr) and value.op == "call":
+            yield from self.activity.made_active_by(value)
+        if isinstance(value, ir.Expr) and value.op == "inplace_binop":
+            yield value.lhs.name
 
     def _statement(self, statement: Any, scope: Any) -> list[Any]:
         new = _Builder(scope, statement.loc)
@@ -116,7 +169,7 @@ class Rewriter:
             if not self._is_compared(target.name):
                 value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
         elif isinstance(value, ir.Expr) and value.op == "build_list":
-            value = ir.Expr.build_list(self._alike(value.items, new), value.loc)
+            value = ir.Expr.build_list(self._as_items(target, value.items, new), value.loc)
         elif isinstance(value, ir.Expr) and value.op == "build_map" and self._is_container(target):
             items = [(key, new.promoted(item, self.dual)) for key, item in value.items]
             value = _with_items(value, items)
@@ -173,6 +226,19 @@ class Rewriter:
             return list(items)
         return [new.promoted(var, self.dual) for var in items]
 
+    def _as_items(self, target: Any, items: Sequence[Any], new: _Builder) -> list[Any]:
+        """The items of a list: whole numbers in one that is to hold derivatives are duals, too."""
+        item = getattr(self.code.typemap[target.name], "dtype", None)
+        kinds = [self.code.typemap[var.name] for var in items]
+        if (
+            isinstance(item, (types.Float, types.Complex))
+            and self.activity.is_active(target.name)
+            and any(isinstance(kind, (types.Integer, types.Boolean)) for kind in kinds)
+        ):
+            dual = new.constant(over(self.dual, item))
+            return [new.assign(new.call(converted, var, dual)) for var in items]
+        return self._alike(items, new)
+
     def _store(self, statement: Any, new: _Builder) -> None:
         """What goes into a container of duals must be one: its first item decides its type."""
         container = statement.dct if isinstance(statement, ir.StoreMap) else statement.target
@@ -183,10 +249,15 @@ class Rewriter:
         """An exception takes values to Python, as that of the original does."""
         items = list(statement.exc_args or ())
         for k, var in enumerate(items):
-            if isinstance(var, ir.Var) and self.activity.is_active(var.name):
-                for _ in range(self.dual.depth):
-                    items[k] = new.assign(new.call(values, items[k]))
+            if isinstance(var, ir.Var):
+                items[k] = self._plain(var, new)
         statement.exc_args = statement.exc_args and tuple(items)
+
+    def _plain(self, var: Any, new: _Builder) -> Any:
+        """The value of what may hold duals."""
+        for _ in range(self.dual.depth if self.activity.is_active(var.name) else 0):
+            var = new.assign(new.call(values, var))
+        return var
 
     def _is_comprehension(self, var: Any) -> bool:
         """Whether a variable is an array of derivatives that Numba makes of a comprehension.
