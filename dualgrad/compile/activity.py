@@ -284,7 +284,16 @@ class Activity:
         elif expr.op in ("getitem", "static_getitem", "typed_getitem"):
             self._alias_or_copy(target, [expr.value.name], fresh=self._is_copy(expr))
         else:
+            if expr.op == "getattr":
+                self._property(expr)
             self._alias_or_copy(target, operands, fresh=is_fresh(expr, self.code))
+
+    def _property(self, expr: Any) -> None:
+        """A property of a jitclass is a function of the instance."""
+        owner: Any = self._type(expr.value.name)
+        getters = getattr(owner, "jit_props", {})
+        if expr.attr in getters and not self._effect_is_small(getters[expr.attr]["get"], (owner,)):
+            self._write(expr.value.name, [])
 
     def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
         if not fresh:
@@ -311,7 +320,7 @@ class Activity:
         if isinstance(kind, types.BoundFunction):
             receiver = expr.func.name
             array = isinstance(kind.this, types.Array)
-            if name in WRITERS or not (array or self._only_reads(kind.this, name, expr)):
+            if name in WRITERS if array else not self._only_reads(kind, name, expr):
                 self._write(receiver, args)
             self._alias_or_copy(target, [receiver, *args], fresh=array and name not in VIEWS)
             if not array:
@@ -319,6 +328,9 @@ class Activity:
             return
         key = getattr(kind, "typing_key", None)
         self._draws |= isinstance(kind, types.FunctionType) or _may_draw(key)
+        if isinstance(kind, types.ClassType):
+            arg_types = (kind.instance_type, *self.code.calltypes[expr].args)
+            self._effect_is_small(kind.jit_methods.get("__init__"), arg_types)
         if isinstance(key, _UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
@@ -339,14 +351,27 @@ class Activity:
             self._share([target, *args])
             self._flow(args, target)
 
-    def _only_reads(self, owner: Any, name: str, expr: Any) -> bool:
+    def _only_reads(self, kind: Any, name: str, expr: Any) -> bool:
         """Whether a method of what is no array leaves it as it is."""
-        if not isinstance(owner, types.ClassInstanceType):
+        owner, arg_types = kind.this, self.code.calltypes[expr].args
+        if not isinstance(owner, (types.ClassInstanceType, types.StructRef)):
             return name in READERS
-        arg_types = (owner, *self.code.calltypes[expr].args)
-        effect = summarise(owner.jit_methods[name], arg_types, (False,) * len(arg_types), False)
+        if isinstance(owner, types.StructRef):
+            return self._effect_is_small(
+                _chosen_code(kind.template, (owner, *arg_types)), (owner, *arg_types)
+            )
+        if name in owner.jit_static_methods:
+            self._effect_is_small(owner.jit_static_methods[name], arg_types)
+            return True
+        return self._effect_is_small(owner.jit_methods.get(name), (owner, *arg_types))
+
+    def _effect_is_small(self, function: Any, arg_types: tuple[types.Type, ...]) -> bool:
+        """Whether a function does not write to its first argument; whether it draws is noted."""
+        if function is None:
+            return False
+        effect = summarise(function, arg_types, (False,) * len(arg_types), False)
         self._draws |= effect.draws
-        return not effect.written_args[0]
+        return not any(effect.written_args[:1])
 
     def effect_of(
         self, expr: Any, dispatcher: Any, result: bool = False
@@ -399,18 +424,33 @@ def called_dispatcher(code: Typed, expr: Any) -> Any:
 def _overload_of_user(kind: Any, sig: Any) -> Any:
     """The code that a user gave by `@overload` for the function, if Numba has chosen one.
 
-    It was chosen by types, of which dual numbers have others.
+    It was chosen by types, of which dual numbers have others. A function with a rule needs none.
     """
+    if any(map(_is_rule, kind.templates)):
+        return None
     entry = kind._impl_keys.get(sig.args)
     for template in kind.templates:
         choose = getattr(template, "_overload_func", None)
         if entry is None or choose is None or is_ours(choose):
             continue
-        for found, _ in template._impl_cache.values():
-            known = None if found is None else found.overloads.get(sig.args)
-            if known is not None and known.entry_point == entry:
-                return found
+        found = _chosen_code(template, sig.args)
+        if found is not None and found.overloads[sig.args].entry_point == entry:
+            return found
     return None
+
+
+def _chosen_code(template: Any, arg_types: tuple[types.Type, ...]) -> Any:
+    """The function that an `@overload` has chosen for these types, None if Numba has none."""
+    for found, _ in getattr(template, "_impl_cache", {}).values():
+        if found is not None and arg_types in found.overloads:
+            return found
+    return None
+
+
+def _is_rule(template: Any) -> bool:
+    """Whether a template is one of ours, for dual numbers."""
+    code = getattr(template, "_overload_func", None) or getattr(template, "generic", None)
+    return (getattr(code, "__module__", None) or "").split(".")[0] == "dualgrad"
 
 
 def call_arguments(expr: Any) -> list[Any]:

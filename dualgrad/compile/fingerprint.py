@@ -119,9 +119,9 @@ def _named(function: Any) -> list[Any]:
 
 
 def _function(function: pytypes.FunctionType) -> list[Any]:
-    if _is_library(_module_of(function)):
-        return _named(function)
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    if _is_library(_module_of(function)):
+        return [*_named(function), *cells]
     return [
         function.__name__, function.__code__, function.__defaults__, function.__kwdefaults__,
         *cells, *_globals(function.__code__, function), *_overloads(function),

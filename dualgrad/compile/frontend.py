@@ -6,7 +6,7 @@ import functools
 import inspect
 import types as pytypes
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,10 +173,11 @@ def calling(function: Any) -> Any:
     defaults = {p.name: p.default for p in free if p.default is not p.empty}
     params = [f"{p.name}=defaults[{p.name!r}]" if p.name in defaults else p.name for p in free]
     names = {"function": function, "defaults": defaults}
-    names |= {f"_{name}": it for name, it in fixed.items()}
+    tail = "_" * (1 + max((len(p.name) for p in parameters), default=0))  # as no name has
+    names |= {f"{name}{tail}": it for name, it in fixed.items()}
     passed = [
         f"{f'{p.name}=' if of_numpy and p.kind is p.KEYWORD_ONLY else ''}"
-        f"{'_' * (p.name in fixed)}{p.name}"
+        f"{p.name}{tail if p.name in fixed else ''}"
         for p in parameters
     ]
     caller = eval(f"lambda {', '.join(params)}: function({', '.join(passed)})", names)
@@ -199,6 +200,8 @@ def _filled_in(partial: Any) -> tuple[dict[str, Any], list[inspect.Parameter]]:
             raise NotDifferentiable(
                 f"a partial of a function that takes *{p.name}; write one that calls it"
             )
+    with suppress(ValueError):  # for a function of C that has no signature
+        inspect.signature(partial.func).bind_partial(*partial.args, **partial.keywords)
     places = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
     fixed = {p.name: it for p, it in zip(places, partial.args, strict=False)} | partial.keywords
     return fixed, parameters
@@ -239,6 +242,8 @@ def _without_options(
     kept = []
     by_name = False  # from the first on that is left out
     for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
         if p.default is p.empty or p.name in also:
             kept.append(p.replace(kind=p.KEYWORD_ONLY) if by_name else p)
         else:

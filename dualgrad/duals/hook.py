@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from numba.core import types
+from numba.core import sigutils, types
 from numba.core.dispatcher import _DispatcherBase
 from numba.core.typing.typeof import Purpose, typeof_impl
 
@@ -86,9 +86,9 @@ def _template(self: Any, args: Any, kws: Any) -> Any:
     )
 
 
-def _overload(self: Any, arg_types: Any) -> Any:
-    clone = _clone_for(self, arg_types)
-    return _get_overload(self, arg_types) if clone is None else clone.get_overload(arg_types)
+def _overload(self: Any, sig: Any) -> Any:
+    clone = _clone_for(self, sigutils.normalize_signature(sig)[0])
+    return _get_overload(self, sig) if clone is None else clone.get_overload(sig)
 
 
 _DispatcherBase.get_call_template = _template

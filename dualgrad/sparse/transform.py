@@ -121,11 +121,11 @@ class Sparse:
             if compare and known.others is None:
                 self._keep(args, replace(known, others=copied(self._others(args))))
             return self._result(known.structure, data, out)
+        if self.given is not None:
+            self._confirm(known.structure, args, wrong, draw_again)
+            return self._result(known.structure, data, out)
         if draw_again is not None:
             draw_again()
-        if self.given is not None:
-            self._confirm(known.structure, args, wrong)
-            return self._result(known.structure, data, out)
         known = self._keep(args, self._detected(args))
         data, _ = self._run(known, args, out, False)
         return self._result(known.structure, data, out)
@@ -231,7 +231,10 @@ class Sparse:
         if self.given is None:
             return Known(*self._detect(args), others, draws)
         if isinstance(self.given, str):
+            draw_again = _drawing_again(args) if draws else None
             full = canonical(np.ones(self._shape(args), bool))
+            if draw_again is not None:
+                draw_again()
             return Known(self._of(full), False, others)
         return Known(self._of(self.given), True, others, draws)
 
@@ -263,9 +266,16 @@ class Sparse:
             return args[self.plan.out_argnum]
         return self.plan.function(*(it.copy() if isinstance(it, np.ndarray) else it for it in args))
 
-    def _confirm(self, structure: Structure, args: tuple[Any, ...], rows: Any) -> None:
+    def _confirm(
+        self, structure: Structure, args: tuple[Any, ...], rows: Any, draw_again: Any
+    ) -> None:
         """Refuse a pattern that was given and is wrong in these rows, beyond rounding."""
+        if draw_again is not None:
+            draw_on = _drawing_again(args)
+            draw_again()
         found, given = self._detect(args)[0].matrix, structure.matrix
+        if draw_again is not None:
+            draw_on()
         for row in rows:
             here, there = (
                 set(it.indices[it.indptr[row] : it.indptr[row + 1]].tolist())

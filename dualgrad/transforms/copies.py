@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba.core import types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic, overload
-from numba.np.numpy_support import as_dtype
 
 from dualgrad.compile.activity import is_buffer
 from dualgrad.compile.explain import readable
@@ -16,7 +14,7 @@ from dualgrad.compile.promote import as_array_of, each
 from dualgrad.transforms.lanes_io import present
 
 #: What can be written to and cannot be copied.
-_UNIQUE = (types.Buffer, types.StructRef)
+_UNIQUE = (types.Buffer, types.StructRef, types.Record)  # a record is an address, with no owner
 
 
 def check_copies(ty: types.Type, name: str) -> None:
@@ -49,7 +47,7 @@ def _items(ty: types.Type) -> list[types.Type]:
 
 
 def private(x: Any) -> Any:
-    """A copy of a buffer that a sweep may write to; anything else is itself."""
+    """A copy of what a sweep may write to, and of all that it holds; numbers are themselves."""
     raise NotImplementedError("only for compiled code")
 
 
@@ -70,8 +68,6 @@ def _private(x: Any) -> Any:
         return each(x, "private(x[{}])", {"private": private}, "x")
     if isinstance(x, types.ClassInstanceType):
         return lambda x: _copied_instance(x)
-    if isinstance(x, types.Record):
-        return _copied_record(as_dtype(x))
     if isinstance(x, types.Optional):
         return lambda x: None if x is None else private(present(x))
     return lambda x: x
@@ -95,15 +91,6 @@ def _private_items(container: Any) -> Any:
         return copy
 
     return list_of_copies if is_list else dict_of_copies
-
-
-def _copied_record(dtype: Any) -> Any:
-    def copied(x: Any) -> Any:
-        room = np.empty(1, dtype)
-        room[0] = x
-        return room[0]
-
-    return copied
 
 
 @intrinsic

@@ -16,7 +16,7 @@ from numba.core.dispatcher import OmittedArg, _FunctionCompiler
 from numba.core.errors import NumbaError
 from numba.np.numpy_support import from_dtype, map_layout
 
-from dualgrad.compile.activity import Summary
+from dualgrad.compile.activity import Summary, summarise
 from dualgrad.compile.cache import DiskCache
 from dualgrad.compile.explain import explain
 from dualgrad.compile.frontend import DerivedDispatcher, derived
@@ -213,8 +213,15 @@ class Transform(DerivedDispatcher):
             is_out,
             result,
             tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
-            draws=True,  # which costs little beside a transform
+            draws=self._draws(arg_types),
         )
+
+    def _draws(self, arg_types: tuple[types.Type, ...]) -> bool:
+        """Whether `f` may draw random numbers."""
+        if not isinstance(self.plan, ColumnsPlan):
+            return True
+        types_of_f = arg_types[: len(self.plan.params)]
+        return summarise(self.plan.function, types_of_f, (True,) * len(types_of_f), False).draws
 
 
 @contextmanager
