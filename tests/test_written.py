@@ -180,9 +180,23 @@ def to_second_of_two(x, pair):
     return np.sum(x**2)
 
 
+@njit
+def to_one_of_two(x, a, b):
+    a.table[0] += 1.0
+    return np.sum(x**2) * b.table[0]
+
+
+def test_one_instance_given_twice():
+    counter = Counter(np.ones(2))
+    with pytest.raises(ValueError, match="a and b share memory, and the function writes to it"):
+        dg.grad(to_one_of_two)(X, counter, counter)
+    found = dg.grad(to_one_of_two)(X, Counter(np.ones(2)), Counter(np.full(2, 3.0)))
+    np.testing.assert_allclose(found, 6.0 * X, rtol=1e-15)
+
+
 def test_memory_in_common_inside_of_tuples():
     buffer = np.zeros(X.size)
-    with pytest.raises(ValueError, match="arrays of pair share memory, and the function writes"):
+    with pytest.raises(ValueError, match="items of pair share memory, and the function writes"):
         dg.grad(to_first_of_two)(X, (buffer, buffer))
     with pytest.raises(ValueError, match="x and pair share memory, and the function writes"):
         dg.grad(to_second_of_two)(buffer, (X, buffer))

@@ -20,14 +20,13 @@ def refusals(arg_types: Sequence[types.Type], written: Sequence[int], names: Any
 
     What `f` writes to the one it would not see in the other.
     """
-    arrays = [
-        (k, array) for k, ty in enumerate(arg_types) for array in leaves(f"a{k}", ty, types.Array)
-    ]
-    for (k, array), (other, another) in itertools.combinations(arrays, 2):
-        if not {k, other}.intersection(written):
+    kinds = types.Array, types.ClassInstanceType
+    given = [(k, it) for k, ty in enumerate(arg_types) for it in leaves(f"a{k}", ty, kinds)]
+    for (k, one), (other, another) in itertools.combinations(given, 2):
+        if not {k, other}.intersection(written) or not _may_meet(one[1], another[1]):
             continue
-        yield f"if {_meet(array, another)}:"
-        them = f"{names[k]} and {names[other]}" if k != other else f"arrays of {names[k]}"
+        yield f"if {_meet(one, another)}:"
+        them = f"{names[k]} and {names[other]}" if k != other else f"items of {names[k]}"
         text = f"{them} share memory, and the function writes to it; pass a copy of one"
         yield f"    raise ValueError({text!r})"
 
@@ -45,7 +44,11 @@ def kept(
                 yield f"    {name} = private({name})"
 
 
-def leaves(expression: str, ty: types.Type, kind: type[types.Type]) -> Iterator[tuple[str, Any]]:
+def _may_meet(a: types.Type, b: types.Type) -> bool:
+    return a == b or (isinstance(a, types.Array) and isinstance(b, types.Array))
+
+
+def leaves(expression: str, ty: types.Type, kind: Any) -> Iterator[tuple[str, Any]]:
     """What is of a kind in a nested tuple: the expression and the type of each."""
     if isinstance(ty, kind):
         yield expression, ty
@@ -55,8 +58,10 @@ def leaves(expression: str, ty: types.Type, kind: type[types.Type]) -> Iterator[
 
 
 def _meet(*pair: tuple[str, Any]) -> str:
-    """The condition that two arrays, by their expressions and types, have memory in common."""
+    """The condition that two arrays, or instances, by expressions and types, share memory."""
     (a, of_a), (b, of_b) = pair
+    if isinstance(of_a, types.ClassInstanceType):
+        return f"same_instance({a}, {b})"
     conditions = [f"{a}.size", f"{b}.size", f"extents_meet({a}, {b})"]
     if "A" in (of_a.layout, of_b.layout):
         conditions.append(f"items_meet({a}, {b})")
@@ -67,6 +72,23 @@ def _parts(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, A
     array = context.make_array(ty)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape, ty.ndim)
     return array, shape, cgutils.unpack_tuple(builder, array.strides, ty.ndim)
+
+
+@intrinsic
+def same_instance(typingctx: Any, a: Any, b: Any) -> Any:
+    """Whether two instances of a jitclass are one."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        places = [
+            builder.ptrtoint(
+                context.make_helper(builder, ty, value=value).data,
+                context.get_value_type(types.intp),
+            )
+            for ty, value in zip(sig.args, args, strict=True)
+        ]
+        return builder.icmp_unsigned("==", *places)
+
+    return types.boolean(a, b), codegen
 
 
 @intrinsic

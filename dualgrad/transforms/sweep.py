@@ -101,7 +101,8 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
-        lanes_io.with_tangent, overlap.extents_meet, overlap.items_meet, recall_values,
+        lanes_io.with_tangent, overlap.extents_meet, overlap.items_meet, overlap.same_instance,
+        recall_values,
         record_values, streams.columns_before, streams.empty,
         streams.end_stream, streams.stream_lanes, streams.streams,
     )
