@@ -424,9 +424,10 @@ def called_dispatcher(code: Typed, expr: Any) -> Any:
 def _overload_of_user(kind: Any, sig: Any) -> Any:
     """The code that a user gave by `@overload` for the function, if Numba has chosen one.
 
-    It was chosen by types, of which dual numbers have others. A function with a rule needs none.
+    It was chosen by types, of which dual numbers have others. A function with a rule needs none,
+    and that of a ufunc (numba-scipy) calls C.
     """
-    if any(map(_is_rule, kind.templates)):
+    if isinstance(kind.typing_key, np.ufunc) or any(map(_is_rule, kind.templates)):
         return None
     entry = kind._impl_keys.get(sig.args)
     for template in kind.templates:
