@@ -292,7 +292,7 @@ class Activity:
         """A property of a jitclass is a function of the instance."""
         owner: Any = self._type(expr.value.name)
         getters = getattr(owner, "jit_props", {})
-        if expr.attr in getters and not self._effect_is_small(getters[expr.attr]["get"], (owner,)):
+        if expr.attr in getters and not self._writes_nothing(getters[expr.attr]["get"], (owner,)):
             self._write(expr.value.name, [])
 
     def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
@@ -330,7 +330,7 @@ class Activity:
         self._draws |= isinstance(kind, types.FunctionType) or _may_draw(key)
         if isinstance(kind, types.ClassType):
             arg_types = (kind.instance_type, *self.code.calltypes[expr].args)
-            self._effect_is_small(kind.jit_methods.get("__init__"), arg_types)
+            self._writes_nothing(kind.jit_methods.get("__init__"), arg_types)
         if isinstance(key, _UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
@@ -352,26 +352,24 @@ class Activity:
             self._flow(args, target)
 
     def _only_reads(self, kind: Any, name: str, expr: Any) -> bool:
-        """Whether a method of what is no array leaves it as it is."""
+        """Whether a method of what is no array leaves it, and what it is given, as they are."""
         owner, arg_types = kind.this, self.code.calltypes[expr].args
-        if not isinstance(owner, (types.ClassInstanceType, types.StructRef)):
-            return name in READERS
         if isinstance(owner, types.StructRef):
-            return self._effect_is_small(
-                _chosen_code(kind.template, (owner, *arg_types)), (owner, *arg_types)
-            )
+            code = _chosen_code(kind.template, (owner, *arg_types))
+            return self._writes_nothing(code, (owner, *arg_types))
+        if not isinstance(owner, types.ClassInstanceType):
+            return name in READERS
         if name in owner.jit_static_methods:
-            self._effect_is_small(owner.jit_static_methods[name], arg_types)
-            return True
-        return self._effect_is_small(owner.jit_methods.get(name), (owner, *arg_types))
+            return self._writes_nothing(owner.jit_static_methods[name], arg_types)
+        return self._writes_nothing(owner.jit_methods.get(name), (owner, *arg_types))
 
-    def _effect_is_small(self, function: Any, arg_types: tuple[types.Type, ...]) -> bool:
-        """Whether a function does not write to its first argument; whether it draws is noted."""
+    def _writes_nothing(self, function: Any, arg_types: tuple[types.Type, ...]) -> bool:
+        """Whether a function leaves its arguments as they are; whether it draws is noted."""
         if function is None:
             return False
         effect = summarise(function, arg_types, (False,) * len(arg_types), False)
         self._draws |= effect.draws
-        return not any(effect.written_args[:1])
+        return not any(effect.written_args)
 
     def effect_of(
         self, expr: Any, dispatcher: Any, result: bool = False
