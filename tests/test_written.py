@@ -67,6 +67,19 @@ class Counter:
     def read(self):
         return self.table[1] * self.__hidden
 
+    def count_in(self, table):
+        table[0] += 1
+        return table[0] * self.__hidden
+
+    @staticmethod
+    def count_anywhere(table):
+        table[0] += 1
+        return table[0]
+
+    def keep(self, values):
+        self.calls += 1
+        return self.calls * values[0] * self.__hidden
+
 
 @njit
 def to_instance(x, counter):
@@ -82,6 +95,46 @@ def to_record(x, record):
 @njit
 def only_reads(x, counter):
     return np.sum(x**2) * counter.read()
+
+
+@njit
+def to_argument_of_method(x, counter, counts):
+    return np.sum(x**2) * counter.count_in(counts)
+
+
+@njit
+def to_argument_of_static_method(x, counter, counts):
+    return np.sum(x**2) * counter.count_anywhere(counts)
+
+
+@njit
+def to_both(x, pair):
+    pair[0][0] += 1
+    pair[1][0] = x[0]
+    return np.sum(x**2) * pair[0][0] + 0.0 * pair[1][0]
+
+
+@njit
+def to_both_inside(x, pairs):
+    pairs[0][0][0] += 1
+    pairs[0][1][0] = x[0]
+    return np.sum(x**2) * pairs[0][0][0]
+
+
+@njit
+def beside_active(x, arrays):
+    for counts, _ in zip(arrays, x):  # noqa: B905
+        counts[0] += 1
+    return np.sum(x**2) * arrays[0][0]
+
+
+@njit
+def beside_active_in_method(x, counter):
+    return np.sum(x**2) * counter.keep(dg.value(x))
+
+
+def one_of_each():
+    return np.zeros(1, np.int64), np.zeros(1)
 
 
 def counts_by_key():
@@ -101,6 +154,11 @@ ARGUMENTS = [
     (to_named, lambda: Given(2, np.zeros(1, np.int64)), lambda it: it.counts[0]),
     (to_instance, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
     (only_reads, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
+    (to_both, one_of_each, lambda it: (it[0][0], it[1][0])),
+    (to_both_inside, lambda: (one_of_each(),), lambda it: (it[0][0][0], it[0][1][0])),
+    (to_both_inside, lambda: List([one_of_each()]), lambda it: (it[0][0][0], it[0][1][0])),
+    (beside_active_in_method, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
+    (beside_active, lambda: List([np.zeros(1, np.int64)]), lambda it: it[0][0]),
 ]
 
 
@@ -111,6 +169,15 @@ def test_every_sweep_gets_arguments_as_they_came(f, make, look):
     for _ in range(2):
         np.testing.assert_allclose(dg.grad(f, chunk=2)(X, given), expected, rtol=1e-14)
         assert look(given) == before
+
+
+@pytest.mark.parametrize("f", [to_argument_of_method, to_argument_of_static_method])
+def test_arguments_that_methods_write_to(f):
+    counts = np.zeros(1)
+    expected = f(X, Counter(np.ones(2)), counts.copy()) / np.sum(X**2) * 2 * X
+    found = dg.grad(f, chunk=2)(X, Counter(np.ones(2)), counts)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    assert counts == 0
 
 
 @pytest.mark.parametrize("f, written", [(only_reads, False), (to_instance, True)])

@@ -34,6 +34,17 @@ def promoted(ty: types.Type, dual: DualType) -> types.Type:
     return ty
 
 
+def is_promoted(ty: types.Type, dual: DualType) -> bool:
+    """Whether all buffers in a value of this type become buffers of duals, and so are copied."""
+    if isinstance(ty, types.BaseTuple):
+        return all(is_promoted(item, dual) for item in ty)
+    for name in ("dtype", "item_type", "value_type"):
+        inner = getattr(ty, name, None)
+        if isinstance(inner, types.Type) and not isinstance(inner, types.Number):
+            return is_promoted(inner, dual)
+    return promoted(ty, dual) != ty
+
+
 def _slot(ty: types.Type, dual: DualType) -> types.Type:
     """The type of the items of a container, for arrays of any layout if it was."""
     item = promoted(ty, dual)

@@ -17,7 +17,14 @@ from dualgrad.calls import join
 from dualgrad.compile.activity import Summary, is_buffer, summarise
 from dualgrad.compile.clone import clone_of
 from dualgrad.compile.frontend import primal_type
-from dualgrad.compile.promote import as_array_of, copy_into, promote, promoted, room_for
+from dualgrad.compile.promote import (
+    as_array_of,
+    copy_into,
+    is_promoted,
+    promote,
+    promoted,
+    room_for,
+)
 from dualgrad.compile.rewrite import is_items
 from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
@@ -200,13 +207,15 @@ class Sweep:
                 expression, given = f"d{k}{tag}", inputs[k].buffer
             elif k == self.plan.out_argnum:
                 expression, given = f"b{tag}", promoted(ty, self.dual)
-            elif self.effect.active_args[k] and is_buffer(ty):
-                expression, given = f"promote(a{k}, dual{tag})", promoted(ty, self.dual)
-            elif self.effect.written_args[k]:
-                check_copies(ty, name)
-                expression, given = f"private(a{k})", ty
             else:
                 expression, given = f"a{k}", ty
+                active = self.effect.active_args[k] and is_buffer(ty)
+                # what promotion copies need not be copied before
+                if self.effect.written_args[k] and not (active and is_promoted(ty, self.dual)):
+                    check_copies(ty, name)
+                    expression = f"private({expression})"
+                if active:
+                    expression, given = f"promote({expression}, dual{tag})", promoted(ty, self.dual)
             arguments.append(f"{name}={expression}")
             kws[name] = given
         signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
