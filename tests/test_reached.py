@@ -43,6 +43,34 @@ def elementwise(x):
     return held(x) * cubed(x)
 
 
+def without_module():
+    """Functions as programs that write code make them, say `sympy.lambdify`."""
+    names = {"held": held, "np": np, "njit": njit, "overload": overload}
+    source = """
+def cubed(x):
+    room = np.zeros(2)
+    room[0], room[1] = x * x, x
+    return room[0] * room[1] * held(x)
+written = njit(cubed)
+def chosen(x):
+    raise NotImplementedError
+overload(chosen)(lambda x: cubed)
+"""
+    exec(source, names)
+    return dg.vmap(names["written"]), names["chosen"]
+
+
+written_at_points, chosen = without_module()
+
+
+def by_written_code(x):
+    return written_at_points(x)
+
+
+def by_written_overload(x):
+    return np.array([chosen(x[0]), chosen(x[1])])
+
+
 held_at_points, cubed_at_points = dg.vmap(held), dg.vmap(cubed)
 
 
@@ -61,7 +89,9 @@ def by_overload(x):
     return np.array([overloaded(x[0]), overloaded(x[1])])
 
 
-@pytest.mark.parametrize("f", [mapped, elementwise, by_overload, by_map])
+@pytest.mark.parametrize(
+    "f", [mapped, elementwise, by_overload, by_map, by_written_code, by_written_overload]
+)
 def test_rules_and_buffers(f):
     value, jacobian = dg.value_and_jacobian(f)(X)
     np.testing.assert_allclose(value, X**4, rtol=1e-15)

@@ -13,6 +13,7 @@ from numba.np import linalg
 from dualgrad.arrays.borrow import dual_overload, level_of
 from dualgrad.arrays.linalg.parts import array_like, with_value
 from dualgrad.arrays.products import value_part, zero
+from dualgrad.generated import generated
 from dualgrad.types import DualType, PatternType, depth, is_complex, real_of
 
 
@@ -26,7 +27,7 @@ def opaque(function: Any, signature: str) -> None:
         level = level_of(*args, *kws.values())
         if not isinstance(level, PatternType):
             return None
-        return eval(source, {**_NAMES, "function": function, "level": level})
+        return generated(source, **_NAMES, function=function, level=level)
 
     typer.__signature__ = inspect.signature(  # type: ignore[attr-defined]
         eval(f"lambda {signature}: None")
@@ -46,7 +47,8 @@ def _below(x: Any, level: Any) -> Any:
         return lambda x, level: value_part(x, level)
     if isinstance(x, types.BaseTuple):
         items = ", ".join(f"below(x[{k}], level)" for k in range(len(x)))
-        return eval(f"lambda x, level: ({items},)" if len(x) else "lambda x, level: ()", _NAMES)
+        source = f"lambda x, level: ({items},)" if len(x) else "lambda x, level: ()"
+        return generated(source, **_NAMES)
     if isinstance(x, DualType) and depth(x) == dual.depth:
         return lambda x, level: _base_of(x)
     return lambda x, level: x
@@ -107,7 +109,7 @@ def spread(y: Any, total: Any) -> Any:
 def _spread_over(y: Any, total: Any) -> Any:
     if isinstance(y, types.BaseTuple):
         items = ", ".join(f"spread(y[{k}], total)" for k in range(len(y)))
-        return eval(f"lambda y, total: ({items},)", _NAMES)
+        return generated(f"lambda y, total: ({items},)", **_NAMES)
     item = y.dtype if isinstance(y, types.Array) else y
     if is_complex(item):
         return lambda y, total: _put(y, total * (1.0 + 1.0j))

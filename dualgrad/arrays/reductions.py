@@ -13,6 +13,7 @@ from numba.np.numpy_support import is_nonelike
 
 from dualgrad import lanes
 from dualgrad.arrays.borrow import borrow, dual_overload
+from dualgrad.generated import generated
 from dualgrad.types import DualType
 
 borrow(arraymath.npy_min, np.min)
@@ -60,7 +61,7 @@ def _fold(function: Any) -> None:
         source = f"{prefix}[0]"
         for k in range(1, len(numbers)):
             source = f"function({source}, {prefix}[{k}])"
-        return eval(f"lambda *items: {source}", {"function": function})
+        return generated(f"lambda *items: {source}", function=function)
 
 
 for _function in (min, max):

@@ -18,6 +18,7 @@ from dualgrad.arrays.borrow import dual_overload
 from dualgrad.arrays.views import strided_part
 from dualgrad.calls import decides
 from dualgrad.conversions import value_of
+from dualgrad.generated import generated
 from dualgrad.types import DualType, is_complex, primal
 
 
@@ -67,7 +68,7 @@ def _values(x):  # type: ignore[no-untyped-def]
         return lambda x: [values(it) for it in x]
     if isinstance(x, (types.Tuple, types.UniTuple)):
         items = ", ".join(f"values(x[{k}])" for k in range(len(x)))
-        return eval(f"lambda x: ({items},)", {"values": values})
+        return generated(f"lambda x: ({items},)", values=values)
     return lambda x: x
 
 
@@ -99,7 +100,7 @@ def _register(function: Any, by_value: str, others: str) -> None:
     given = [f"values({name})" for name in by_value.split(", ")]
     given += [part.split("=")[0] for part in others.split(", ") if part]
     source = f"lambda {by_value}, {others}: function({', '.join(given)})"
-    on_values = eval(source, {"function": function, "values": values})
+    on_values = generated(source, function=function, values=values)
 
     @dual_overload(function)
     @functools.wraps(on_values)

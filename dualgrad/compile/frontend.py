@@ -414,7 +414,7 @@ class _TypesOnly(Context):
 
 def is_ours(function: Any) -> bool:
     """Whether the code of a function is that of a library, for types of any kind: not a user's."""
-    module = function.__globals__.get("__name__", "dualgrad")  # which evaluates some of its own
+    module = function.__globals__.get("__name__", "")  # users' code may be evaluated in none
     return module.split(".")[0] in ("dualgrad", "numba", "numpy", "scipy")
 
 

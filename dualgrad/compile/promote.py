@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 from numba.typed import Dict, List
 
+from dualgrad.generated import generated
 from dualgrad.pages import new_array
 from dualgrad.types import DualType, can_carry, depth, over
 
@@ -103,7 +104,7 @@ def each(ty: types.BaseTuple, item: str, names: dict[str, Any], parameter: str =
     named = getattr(ty, "instance_class", None)
     items = ", ".join(item.format(k) for k in range(len(ty)))
     source = f"lambda {parameter}: {'named' if named else ''}({items},)"
-    return eval(source, {**names, "named": named})
+    return generated(source, **names, named=named)
 
 
 @intrinsic

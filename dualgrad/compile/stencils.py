@@ -21,6 +21,8 @@ from numba.core.untyped_passes import IRProcessing
 from numba.extending import overload
 from numba.np.numpy_support import as_dtype
 
+from dualgrad.generated import generated
+
 OTHER_NDIM = (
     "Secondary stencil array does not have same number  of dimensions as the first stencil input."
 )
@@ -194,8 +196,8 @@ def moved(index: Any, place: Any) -> Any:
 def _moved(index, place):  # type: ignore[no-untyped-def]
     if isinstance(index, types.BaseTuple):
         parts = [_part(ty, f"index[{k}]", k) for k, ty in enumerate(index)]
-        return eval(f"lambda index, place: ({', '.join(parts)},)")
-    return eval(f"lambda index, place: {_part(index, 'index', 0)}")
+        return generated(f"lambda index, place: ({', '.join(parts)},)")
+    return generated(f"lambda index, place: {_part(index, 'index', 0)}")
 
 
 def _part(ty: Any, part: str, k: int) -> str:
