@@ -122,6 +122,8 @@ def _compile_for_duals(self: Any, argtys: Any, return_type: Any = None) -> Any:
     try:
         return _compile_for_argtys(self, argtys, return_type)
     except NumbaNotImplementedError:  # of that loop, which comes last
+        if self.find_ewise_function(argtys)[0] is None:  # the function itself is not compiled
+            raise
         if not any(isinstance(ty, DualType) for ty in argtys):
             raise
 

@@ -115,7 +115,7 @@ def driver(
         *indented([*bounds, f"failed[b] = attempt({arguments}, draws, start, stop)"]),
         "for b in range(parts):",
         "    if failed[b]:",
-        *indented(indented([*bounds, call])),
+        *indented(indented([*bounds, *(["redraw(draws)"] if one_run else []), call])),
         f"return {result}",
     ]
     source = "\n".join([f"def kernel({', '.join(parameters)}, out):", *indented(body)])
