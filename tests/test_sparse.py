@@ -339,6 +339,18 @@ def test_out() -> None:
         J(X, out=csr_array(band(12, 1, 1).astype(np.float32)))
 
 
+def test_entries_may_be_written_to_memory_of_arguments() -> None:
+    """What the entries are compared with are the arguments as they were."""
+    for given in ({}, {"pattern": np.eye(12, dtype=bool), "parallel": True}):
+        c = np.linspace(1.0, 2.0, 12)
+        g = dg.sparse_jacobian(lambda x, c: x**2 * c[0], verify=True, **given)
+        wanted = 2 * np.diag(X * c)
+        out = g(X, (c,))
+        for _ in range(2):
+            out.data[:] = c
+            check(g(X, (out.data,), out=out), wanted)
+
+
 def test_results_do_not_share_what_can_change() -> None:
     first, second = J(X), J(X)
     assert not np.shares_memory(first.data, second.data)

@@ -569,6 +569,11 @@ def uneven_items(x, c):
     return np.sin(x) * x[0] * c[-1]
 
 
+@njit
+def uneven_pair(x, pair):
+    return uneven(x * pair[0], pair[1])
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 def test_results_may_be_written_to_memory_of_arguments(parallel: bool) -> None:
     """As in NumPy: later sweeps and points read what earlier ones have not written to."""
@@ -587,6 +592,11 @@ def test_results_may_be_written_to_memory_of_arguments(parallel: bool) -> None:
         np.testing.assert_array_equal(found, jacobian(x_of, c_of))
     matrix[1] = x
     np.testing.assert_array_equal(jacobian(matrix[1], c, out=matrix), wanted_jacobian)
+
+    pair = x.copy(), c.copy()
+    wanted = dg.grad(uneven_pair, chunk=8, parallel=parallel)(x, pair)
+    found = dg.grad(uneven_pair, chunk=8, parallel=parallel)(x, pair, out=pair[1])
+    np.testing.assert_array_equal(found, wanted)
 
     points, more = np.linspace(0.1, 1.0, 12).reshape(4, 3), np.array([2.0, 3.0, 4.0])
     along = dg.vmap(dg.grad(uneven), in_axes=(0, None), parallel=parallel)

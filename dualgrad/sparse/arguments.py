@@ -16,6 +16,14 @@ def copied(arg: Any) -> Any:
     return arg.copy() if isinstance(arg, (np.ndarray, np.void)) else arg
 
 
+def apart(arg: Any, memory: np.ndarray) -> Any:
+    """An argument in memory of its own, if it is not already."""
+    if isinstance(arg, tuple):
+        return copied(arg) if any(apart(it, memory) is not it for it in arg) else arg
+    shares = isinstance(arg, np.ndarray) and np.may_share_memory(arg, memory)
+    return arg.copy(order="K") if shares else arg
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two arguments are the same; what can change unseen, as a list, never is."""
     if type(a) is not type(b):

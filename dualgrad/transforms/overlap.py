@@ -36,12 +36,12 @@ def kept(
 ) -> Iterator[str]:
     """Lines of a kernel that replace arguments by copies if results are written to their memory."""
     for k, ty in enumerate(arg_types):
-        if isinstance(ty, types.Array):
-            name = names[k] if names else f"a{k}"
-            meet = [_meet((name, ty), part) for part in leaves("out", out, types.Array)]
-            if meet:
-                yield f"if {' or '.join(meet)}:"
-                yield f"    {name} = private({name})"
+        name = names[k] if names else f"a{k}"
+        given, results = leaves(name, ty, types.Array), leaves("out", out, types.Array)
+        meet = [_meet(*pair) for pair in itertools.product(given, results)]
+        if meet:
+            yield f"if {' or '.join(meet)}:"
+            yield f"    {name} = private({name})"
 
 
 def _may_meet(a: types.Type, b: types.Type) -> bool:
