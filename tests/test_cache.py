@@ -16,7 +16,8 @@ import weakref
 import numpy as np
 import pytest
 from numba import cloudpickle, njit, vectorize
-from numba.core.types import Array
+from numba.core.types import Array, StructRef
+from numba.experimental import structref
 from numba.extending import overload, overload_attribute, overload_method
 
 import dualgrad as dg
@@ -137,6 +138,31 @@ class TestFingerprint:
         partials = [functools.partial(np.convolve, np.array([k])) for k in (1.0, 2.0)]
         one, two = (fingerprint(as_dispatcher(it)) for it in partials)
         assert one != two
+
+    def test_programs_with_structures(self):
+        """Numba writes their constructors, whose types are classes of the user's."""
+
+        class Kind(StructRef):
+            pass
+
+        class Proxy(structref.StructRefProxy):
+            pass
+
+        f = function("def f(x): return x")
+        before = fingerprint(f)
+        structref.define_proxy(Proxy, structref.register(Kind), ["a"])
+        assert fingerprint(f) == fingerprint(function("def f(x): return x")) != before
+
+    def test_closures_of_libraries(self):
+        text = """
+            def f(a):
+                def inner(x):
+                    return a * x
+                return inner
+        """
+        make = function(text, __name__="numpy")
+        assert fingerprint(make(1.0)) == fingerprint(make(1.0))
+        assert fingerprint(make(1.0)) != fingerprint(make(2.0))
 
     def test_fields_of_records(self):
         items = [(1.0, 2.0)]

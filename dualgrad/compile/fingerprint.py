@@ -12,6 +12,7 @@ import dis
 import enum
 import functools
 import hashlib
+import sys
 import types as pytypes
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
 from numba.core.typing.templates import builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
@@ -181,9 +183,17 @@ def _known_somehow(code: pytypes.FunctionType) -> Any:
     try:
         return _Walk().digest(code)
     except Unknown:
-        with suppress(OSError), open(code.__code__.co_filename, "rb") as file:
-            return hashlib.sha256(file.read()).digest()
-        raise
+        found = _digest_of(code.__code__.co_filename)
+        if found is None:
+            raise
+        return found
+
+
+def _digest_of(path: str) -> bytes | None:
+    """That of a file, if there is one."""
+    with suppress(OSError), open(path, "rb") as file:
+        return hashlib.sha256(file.read()).digest()
+    return None
 
 
 def _names(template: Any) -> tuple[str, ...]:
@@ -240,6 +250,11 @@ def _generalized(function: GUFunc) -> list[Any]:
 
 def _class(cls: type) -> list[Any]:
     if not _is_library(cls.__module__) and not hasattr(cls, "_fields"):
+        if issubclass(cls, types.Type):  # as of structures
+            file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+            digest = None if file is None else _digest_of(file)
+            if digest is not None:
+                return [cls.__module__, cls.__qualname__, digest]
         if not issubclass(cls, (BaseException, enum.Enum)):
             raise Unknown("classes")
         members = list(cls.__members__.items()) if issubclass(cls, enum.Enum) else []
@@ -258,6 +273,7 @@ _KINDS: list[tuple[tuple[type, ...], str, Any]] = [
     ((DUFunc,), "dufunc", _vectorized),
     ((GUFunc,), "gufunc", _generalized),
     ((pytypes.FunctionType,), "function", _function),
+    ((_Intrinsic,), "intrinsic", lambda it: [it._defn]),
     ((type(np.convolve),), "function of NumPy", _named),
     ((pytypes.CodeType,), "code", _code),
     ((pytypes.ModuleType,), "module", _module),
