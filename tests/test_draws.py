@@ -4,7 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import float64, njit
+from numba.experimental import jitclass
 
 import dualgrad as dg
 
@@ -36,6 +37,43 @@ def scaled_items(x):
 @njit
 def by_generator(x, rngs):
     return np.sum(x**2) * rngs[0].normal()
+
+
+@jitclass([("drawn", float64)])
+class Dice:
+    def __init__(self, throw):
+        self.drawn = factor() if throw else 1.0
+
+    @property
+    def thrown(self):
+        return factor()
+
+    def throw(self):
+        return factor()
+
+    @staticmethod
+    def throw_any():
+        return factor()
+
+
+@njit
+def by_method(x, dice):
+    return np.sum(x**2) * dice.throw()
+
+
+@njit
+def by_static_method(x, dice):
+    return np.sum(x**2) * dice.throw_any()
+
+
+@njit
+def by_property(x, dice):
+    return np.sum(x**2) * dice.thrown
+
+
+@njit
+def by_constructor(x, dice):
+    return np.sum(x**2) * Dice(True).drawn
 
 
 gradient = dg.grad(scaled_square, chunk=2)
@@ -78,6 +116,49 @@ def test_every_kind_of_sweeps(transform, expected):
     found = transform(X)
     found = found.toarray() if hasattr(found, "toarray") else found
     np.testing.assert_allclose(found, expected(r), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("f", [by_method, by_static_method, by_property, by_constructor])
+def test_jitclasses_draw(f):
+    seed(1)
+    first, second = factor(), factor()
+    seed(1)
+    found = dg.grad(f, chunk=2)(X, Dice(False))
+    np.testing.assert_allclose(found, 2 * X * first, rtol=1e-15)
+    assert factor() == second
+
+
+@njit
+def cancelling(x):
+    """A product with its derivative loses digits that the entries have."""
+    y = np.empty(N)
+    for k in range(N):
+        y[k] = (1e20 * x[k] + x[(k + 1) % N] - 1e20 * x[k]) * factor()
+    return y
+
+
+@njit
+def diagonal(x):
+    y = np.empty(N)
+    for k in range(N):
+        y[k] = x[k] * factor()
+    return y
+
+
+BAND = np.eye(N, dtype=bool) | np.roll(np.eye(N, dtype=bool), 1, axis=1)
+
+
+@pytest.mark.parametrize(
+    "f, pattern, shift", [(diagonal, "dense", 0), (diagonal, None, 0), (cancelling, BAND, 1)]
+)
+def test_patterns_cost_no_draws(f, pattern, shift):
+    seed(7)
+    r, after = np.array([factor() for _ in range(N)]), factor()
+    for _ in range(2):
+        seed(7)
+        found = dg.sparse_jacobian(f, pattern=pattern)(X).toarray()
+        np.testing.assert_allclose(found, np.roll(np.diag(r), shift, axis=1), rtol=1e-15)
+        assert factor() == after
 
 
 def test_hvp():

@@ -115,6 +115,11 @@ def test_overloads_are_chosen_by_the_types_of_values(choose):
     assert dg.value_and_derivative(lambda x: f(x) * x)(2.0) == (8.0, 12.0)
 
 
+def test_compiled_code_is_found_by_signatures_too():
+    cubed(1.5)
+    assert cubed.get_overload(types.float64(types.float64)) == cubed.get_overload((types.float64,))
+
+
 @intrinsic
 def doubled(typingctx, x):
     def codegen(context, builder, sig, args):

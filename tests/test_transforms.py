@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, objmode
 
 import dualgrad as dg
 from dualgrad import rules
@@ -502,11 +502,41 @@ def test_partial_functions_of_libraries(partial, point, expected) -> None:
     np.testing.assert_allclose(transform(partial)(point), expected, rtol=1e-15)
 
 
+def test_names_in_partial_functions() -> None:
+    f = functools.partial(lambda k, x, _k: k * x * _k, _k=3.0)
+    assert dg.derivative(f)(2.0, 5.0) == 15.0
+    with pytest.raises(TypeError, match="unexpected keyword argument 'c'"):
+        dg.derivative(functools.partial(lambda x, a: x * a, c=1.0))
+
+
 def test_partial_functions_without_names() -> None:
     with pytest.raises(TypeError, match="does not know the parameters of hypot; write a function"):
         dg.derivative(functools.partial(math.hypot, 1.0))
     with pytest.raises(TypeError, match=r"partial of a function that takes \*rest; write one"):
         dg.derivative(functools.partial(lambda x, *rest: x * rest[0], 1.0))
+
+
+# ------------------------------------------------------------------- results of another shape
+
+LENGTHS = [3]
+
+
+@njit
+def as_long_as_python_says(x):
+    with objmode(n="int64"):
+        n = LENGTHS.pop()
+    return np.full(n, np.sum(x))
+
+
+@pytest.mark.parametrize("transform", [dg.jacobian, dg.value_and_jacobian, dg.hessian])
+def test_results_of_another_shape_at_another_sweep(transform) -> None:
+    """Memory was written past the end of the first."""
+    call = transform(as_long_as_python_says, chunk=1)
+    LENGTHS[:] = [2] * 20
+    call(V)
+    LENGTHS[:] = [3] * 20 + [2]
+    with pytest.raises(ValueError, match="the result of the function does not have the same shape"):
+        call(V)
 
 
 # ------------------------------------------------------------------------- memory that is shared

@@ -67,6 +67,11 @@ class Counter:
     def read(self):
         return self.table[1] * self.__hidden
 
+    @property
+    def next(self):
+        self.calls += 1
+        return self.calls * self.__hidden
+
     def count_in(self, table):
         table[0] += 1
         return table[0] * self.__hidden
@@ -95,6 +100,11 @@ def to_record(x, record):
 @njit
 def only_reads(x, counter):
     return np.sum(x**2) * counter.read()
+
+
+@njit
+def to_instance_by_property(x, counter):
+    return np.sum(x**2) * counter.next
 
 
 @njit
@@ -153,6 +163,7 @@ ARGUMENTS = [
     (to_set, lambda: {7}, len),
     (to_named, lambda: Given(2, np.zeros(1, np.int64)), lambda it: it.counts[0]),
     (to_instance, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
+    (to_instance_by_property, lambda: Counter(np.ones(2)), lambda it: it.calls),
     (only_reads, lambda: Counter(np.ones(2)), lambda it: (it.calls, it.table[0])),
     (to_both, one_of_each, lambda it: (it[0][0], it[1][0])),
     (to_both_inside, lambda: (one_of_each(),), lambda it: (it[0][0][0], it[0][1][0])),
