@@ -7,85 +7,36 @@ is caught by type inference, since no dual converts to a float).
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-from numba.core import ir, ir_utils, types
-from numba.core.ccallback import CFunc
-from numba.core.typing import templates
-from numba.np.ufunc.dufunc import DUFunc
-from numba.np.ufunc.gufunc import GUFunc
-from numba.stencils.stencil import StencilFunc
+from numba.core import ir, types
 
-from dualgrad.compile import gufuncs, stencils
+from dualgrad.compile.buffers import can_carry, is_buffer
+from dualgrad.compile.callees import (
+    READERS,
+    UFUNCS,
+    VIEWS,
+    WRITERS,
+    call_arguments,
+    called_dispatcher,
+    callee_name,
+    folded_arguments,
+    is_builtin,
+    is_fresh,
+    is_library,
+    may_draw,
+    outputs,
+)
 from dualgrad.compile.frontend import (
     Typed,
-    as_dispatcher,
-    constant,
     derived,
     is_object_mode,
-    is_ours,
     typed,
 )
+from dualgrad.compile.overloads import chosen_code
 from dualgrad.compile.refusals import refuse
-from dualgrad.types import DualType
-
-#: methods and functions whose result may share memory with an argument
-VIEWS = frozenset(
-    """T asarray ascontiguousarray asfortranarray atleast_1d atleast_2d atleast_3d broadcast_arrays
-    broadcast_to diagonal expand_dims flat flip fliplr flipud imag moveaxis ravel real reshape
-    rot90 squeeze split array_split hsplit vsplit dsplit swapaxes transpose view nditer ndenumerate
-    nan_to_num item as_strided sliding_window_view trimseq trim_zeros resize histogram
-    asarray_chkfinite""".split()
-)
-#: methods and functions that write into their first argument
-WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())
-#: methods that write to nothing, of what is no array
-READERS = frozenset(
-    """get items keys values copy index count isdisjoint issubset issuperset union intersection
-    difference symmetric_difference""".split()
-)
-#: functions that write into another argument, `out`, and its place where it is not named
-OUTPUTS = {"dot": 2, "outer": 2, "around": 2, "round": 2, "round_": 2, "clip": 3}
-
-
-def is_buffer(ty: types.Type | None) -> bool:
-    """Whether values of this type share memory when copied: arrays, lists, iterators, ..."""
-    if isinstance(ty, types.BoundFunction):
-        return is_buffer(ty.this)
-    if isinstance(ty, types.Optional):
-        return is_buffer(ty.type)
-    if isinstance(ty, types.BaseTuple):
-        return any(is_buffer(item) for item in ty)
-    return _VALUES.isdisjoint(type(ty).__mro__)  # `isinstance` asks each class of Numba's
-
-
-_VALUES = {
-    types.Number, types.Boolean, types.NoneType, types.UnicodeType, types.Opaque, types.Omitted,
-    types.Dummy, types.SliceType, types.RangeType, types.RangeIteratorType, types.DType,
-    types.Literal, types.EnumMember, type(None),
-}  # fmt: skip
-
-
-def can_carry(ty: types.Type | None) -> bool:
-    """Whether values of this type can hold derivatives at all: they are or contain floats."""
-    if isinstance(ty, types.Number):
-        return isinstance(ty, (types.Float, types.Complex, DualType))
-    if isinstance(ty, types.Optional):
-        return can_carry(ty.type)
-    if isinstance(ty, types.BaseTuple):
-        return any(can_carry(item) for item in ty)
-    if isinstance(ty, (types.Array, types.List)):
-        return can_carry(ty.dtype)
-    if isinstance(ty, types.BoundFunction):
-        return can_carry(ty.this)
-    return _VALUES.isdisjoint(type(ty).__mro__)
-
-
-_UFUNCS = (np.ufunc, DUFunc)
 
 
 class Summary(NamedTuple):
@@ -327,11 +278,11 @@ class Activity:
                 self._share([receiver, *args])
             return
         key = getattr(kind, "typing_key", None)
-        self._draws |= isinstance(kind, types.FunctionType) or _may_draw(key)
+        self._draws |= isinstance(kind, types.FunctionType) or may_draw(key)
         if isinstance(kind, types.ClassType):
             arg_types = (kind.instance_type, *self.code.calltypes[expr].args)
             self._writes_nothing(kind.jit_methods.get("__init__"), arg_types)
-        if isinstance(key, _UFUNCS):
+        if isinstance(key, UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
                 self._share([target, output])
@@ -342,7 +293,7 @@ class Activity:
             for output in outputs(expr, name):
                 self._write(output.name, args)
                 self._share([target, output.name])
-            self._alias_or_copy(target, args, fresh=name not in VIEWS and not _is_builtin(key))
+            self._alias_or_copy(target, args, fresh=name not in VIEWS and not is_builtin(key))
         elif isinstance(kind, (types.NumberClass, types.DType)):
             self._flow(args, target)
         else:  # a function we know nothing of may store anything anywhere
@@ -355,7 +306,7 @@ class Activity:
         """Whether a method of what is no array leaves it, and what it is given, as they are."""
         owner, arg_types = kind.this, self.code.calltypes[expr].args
         if isinstance(owner, types.StructRef):
-            code = _chosen_code(kind.template, (owner, *arg_types))
+            code = chosen_code(kind.template, (owner, *arg_types))
             return self._writes_nothing(code, (owner, *arg_types))
         if not isinstance(owner, types.ClassInstanceType):
             return name in READERS
@@ -395,151 +346,6 @@ class Activity:
         if effect.active_result:
             self._activate(target)
         self._draws |= effect.draws
-
-
-def called_dispatcher(code: Typed, expr: Any) -> Any:
-    """The `@njit` function that is called, or one that does the same; None if there is none."""
-    kind = code.typemap.get(expr.func.name)
-    if isinstance(kind, types.RecursiveCall):
-        kind = kind.dispatcher_type
-    if isinstance(kind, types.Dispatcher):
-        return kind.dispatcher
-    if isinstance(kind, types.FunctionType):
-        function = constant(
-            code.func_ir, ir_utils.guard(ir_utils.get_definition, code.func_ir, expr.func)
-        )
-        return as_dispatcher(function) if isinstance(function, CFunc) else None
-    key = getattr(kind, "typing_key", None)
-    if isinstance(key, GUFunc):
-        return gufuncs.as_loops(key, tuple(map(types.unliteral, code.calltypes[expr].args)))
-    if isinstance(key, StencilFunc):
-        return stencils.as_loops(key, code.calltypes[expr])
-    if isinstance(kind, types.Function):
-        return _overload_of_user(kind, code.calltypes[expr])
-    return None
-
-
-def _overload_of_user(kind: Any, sig: Any) -> Any:
-    """The code that a user gave by `@overload` for the function, if Numba has chosen one.
-
-    It was chosen by types, of which dual numbers have others. A function with a rule needs none,
-    and that of a ufunc (numba-scipy) calls C.
-    """
-    if isinstance(kind.typing_key, np.ufunc) or any(map(_is_rule, kind.templates)):
-        return None
-    entry = kind._impl_keys.get(sig.args)
-    for template in kind.templates:
-        choose = getattr(template, "_overload_func", None)
-        if entry is None or choose is None or is_ours(choose):
-            continue
-        found = _chosen_code(template, sig.args)
-        if found is not None and found.overloads[sig.args].entry_point == entry:
-            return found
-    return None
-
-
-def _chosen_code(template: Any, arg_types: tuple[types.Type, ...]) -> Any:
-    """The function that an `@overload` has chosen for these types, None if Numba has none."""
-    for found, _ in getattr(template, "_impl_cache", {}).values():
-        if found is not None and arg_types in found.overloads:
-            return found
-    return None
-
-
-def _is_rule(template: Any) -> bool:
-    """Whether a template is one of ours, for dual numbers."""
-    code = getattr(template, "_overload_func", None) or getattr(template, "generic", None)
-    return (getattr(code, "__module__", None) or "").split(".")[0] == "dualgrad"
-
-
-def call_arguments(expr: Any) -> list[Any]:
-    """The variables that a call passes, in order."""
-    extra = [] if expr.vararg is None else [expr.vararg]
-    return [*expr.args, *(var for _, var in expr.kws), *extra]
-
-
-def folded_arguments(code: Typed, expr: Any) -> list[list[Any]]:
-    """The variables that each parameter of a called `@njit` function receives."""
-    pysig = code.calltypes[expr].pysig
-    if expr.vararg is not None:
-        n = len(code.calltypes[expr].args if pysig is None else pysig.parameters)
-        everything = call_arguments(expr)
-        return [list(everything) for _ in range(n)]
-    if pysig is None:
-        return [[var] for var in expr.args]
-    folded: Any = templates.fold_arguments(
-        pysig, tuple(expr.args), dict(expr.kws),
-        lambda index, param, value: [value],
-        lambda index, param, default: [],
-        lambda index, param, values: list(values),
-    )  # fmt: skip
-    return list(folded)
-
-
-def callee_name(code: Typed, expr: Any) -> str:
-    """The plain name of what is called: of the method, or the function's own, not an alias."""
-    kind = code.typemap.get(expr.func.name)
-    definition = code.func_ir._definitions.get(expr.func.name, [None])[0]
-    if isinstance(kind, types.BoundFunction) and getattr(definition, "op", "") == "getattr":
-        return str(definition.attr)
-    return str(getattr(getattr(kind, "typing_key", None), "__name__", ""))
-
-
-def is_library(key: Any) -> bool:
-    """Whether a called function is NumPy's or Python's own, whose behaviour we know."""
-    return _package(key) in ("numpy", "math", "builtins", "cmath", "operator", "_operator")
-
-
-def _package(key: Any) -> str:
-    module = getattr(key, "__module__", None) or type(key).__module__
-    return str(module.split(".")[0])
-
-
-def _may_draw(key: Any) -> bool:
-    """Whether it is of `random` or `np.random`, or one of which we know nothing."""
-    if isinstance(getattr(key, "__self__", None), (random.Random, np.random.RandomState)):
-        return True
-    return not is_library(key) and _package(key) not in ("dualgrad", "numba", "scipy")
-
-
-def _is_builtin(key: Any) -> bool:
-    """Whether it is one of Python's functions: `zip`, `list`, ... pass on what they are given."""
-    return getattr(key, "__module__", None) == "builtins"
-
-
-def is_fresh(expr: Any, code: Typed) -> bool:
-    """Whether an expression makes a new buffer rather than another name for an old one."""
-    operands = [code.typemap.get(var.name) for var in expr.list_vars()]
-    if expr.op == "build_list":
-        return not any(is_buffer(ty) for ty in operands)
-    if expr.op in ("binop", "unary"):
-        return not any(_holds_buffers(ty) for ty in operands)
-    if expr.op != "call":
-        return False
-    kind = code.typemap.get(expr.func.name)
-    name = callee_name(code, expr)
-    if isinstance(kind, types.BoundFunction):
-        return isinstance(kind.this, types.Array) and name not in VIEWS
-    key = getattr(kind, "typing_key", None)
-    if isinstance(key, _UFUNCS):
-        return len(call_arguments(expr)) <= key.nin
-    if any(is_buffer(code.typemap.get(output.name)) for output in outputs(expr, name)):
-        return False
-    return is_library(key) and name not in VIEWS and not _is_builtin(key)
-
-
-def outputs(expr: Any, name: str) -> list[Any]:
-    """The variables into which a call of NumPy's function `name` writes its result."""
-    named = [var for key, var in expr.kws if key == "out"]
-    place = OUTPUTS.get(name, len(expr.args))
-    return [*named, *expr.args[place : place + 1]]
-
-
-def _holds_buffers(ty: types.Type | None) -> bool:
-    """Whether it is a list of arrays or the like: copied item by item, items still shared."""
-    if isinstance(ty, types.Array):
-        return False
-    return is_buffer(getattr(ty, "dtype", None))
 
 
 #: Of calls whose analysis has begun and depends on one that has not ended: see `summarise`.

@@ -10,7 +10,7 @@ import collections
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,10 @@ from numba.np.ufunc.dufunc import DUFunc
 from numba.typed import Dict, List
 
 from dualgrad.arrays.values import values
-from dualgrad.compile.activity import (
-    Activity,
-    call_arguments,
-    called_dispatcher,
-    callee_name,
-    is_buffer,
-    is_fresh,
-)
+from dualgrad.compile.activity import Activity
+from dualgrad.compile.buffers import is_buffer
+from dualgrad.compile.callees import call_arguments, called_dispatcher, callee_name, is_fresh
+from dualgrad.compile.fields import refuse_writes_to_fields
 from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import converted, promote, promoted
 from dualgrad.types import DualType, over
@@ -86,7 +82,7 @@ class Rewriter:
         func_ir = self.code.func_ir
         self.users = self._users()
         self.effect = self.activity.summary(len(self.arg_types))
-        self._refuse_writes_to_fields()
+        refuse_writes_to_fields(self.code, self.activity, self.dual, self.arg_types)
         self.literals = self._array_literals()
         self.returned = self._returned_literals() if self.inline else set()
         for block in func_ir.blocks.values():
@@ -99,58 +95,6 @@ class Rewriter:
                 if isinstance(assign.value, ir.Expr) and assign.value.op == "phi":
                     self._join(assign.target, assign.value)
         func_ir._definitions = ir_utils.build_definitions(func_ir.blocks)
-
-    def _refuse_writes_to_fields(self) -> None:
-        """Refuse what would write derivatives to an array of a record or of a jitclass.
-
-        A function that is given the array, or returns it, works on a copy that can hold them.
-        """
-        owners, holders = set(), set()
-        for name, ty in self.code.typemap.items():
-            if isinstance(getattr(ty, "dtype", ty), (types.ClassInstanceType, types.Record)):
-                owners.add(self.activity.group(name))
-        if not owners:
-            return
-        statements = [it for block in self.code.func_ir.blocks.values() for it in block.body]
-        for it in statements:
-            if isinstance(it, ir.Assign) and self._holds_duals(it):
-                holders.add(self.activity.group(it.target.name))
-        for it in statements:
-            if isinstance(it, ir.SetAttr) and self._is_active_array(it.value.name):
-                raise UnsupportedError("derivatives for an array of a field", it.loc)
-            for name in self._written_by(it):
-                if self.activity.is_active(name) and self.activity.group(name) in owners - holders:
-                    raise UnsupportedError("derivatives for an array of a field", it.loc)
-
-    def _is_active_array(self, name: str) -> bool:
-        return isinstance(self.code.typemap[name], types.Array) and self.activity.is_active(name)
-
-    def _holds_duals(self, assign: Any) -> bool:
-        """Whether a variable is given a buffer of duals, and not one that it had before."""
-        ty, value = self.code.typemap.get(assign.target.name), assign.value
-        if ty is None or promoted(ty, self.dual) == ty:
-            return False
-        if isinstance(value, ir.Arg):
-            return carries_dual(self.arg_types[value.index])
-        if not isinstance(value, ir.Expr):
-            return False
-        called = self.activity.called(value) if value.op == "call" else None
-        if called is None:
-            return is_fresh(value, self.code)
-        effect, _ = self.activity.effect_of(value, called, result=True)
-        return not any(-1 in group for group in effect.shared)
-
-    def _written_by(self, statement: Any) -> Iterator[str]:
-        """The arrays to which a statement may write derivatives."""
-        if isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
-            if self.activity.is_active(statement.value.name):
-                yield statement.target.name
-            return
-        value = getattr(statement, "value", None)
-        if isinstance(value, ir.Expr) and value.op == "call":
-            yield from self.activity.made_active_by(value)
-        if isinstance(value, ir.Expr) and value.op == "inplace_binop":
-            yield value.lhs.name
 
     def _statement(self, statement: Any, scope: Any) -> list[Any]:
         new = _Builder(scope, statement.loc)

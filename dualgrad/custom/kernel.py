@@ -15,7 +15,7 @@ from dualgrad.arrays import opaque
 from dualgrad.arrays.products import zero
 from dualgrad.arrays.values import values_of
 from dualgrad.calls import join
-from dualgrad.compile.activity import is_buffer
+from dualgrad.compile.buffers import is_buffer
 from dualgrad.compile.clone import clone_of
 from dualgrad.compile.explain import readable
 from dualgrad.compile.frontend import primal_type

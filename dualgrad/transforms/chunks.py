@@ -10,7 +10,7 @@ from typing import Any
 
 from numba.core import ir, types
 
-from dualgrad.compile.activity import called_dispatcher, callee_name
+from dualgrad.compile.callees import called_dispatcher, callee_name
 from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
 from dualgrad.types import duals_in
 

@@ -8,7 +8,7 @@ from numba.core import types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic, overload
 
-from dualgrad.compile.activity import is_buffer
+from dualgrad.compile.buffers import is_buffer
 from dualgrad.compile.explain import readable
 from dualgrad.compile.promote import as_array_of, each
 from dualgrad.transforms.lanes_io import present

@@ -14,7 +14,8 @@ import numpy as np
 from numba.core import types
 
 from dualgrad.calls import join
-from dualgrad.compile.activity import Summary, is_buffer, summarise
+from dualgrad.compile.activity import Summary, summarise
+from dualgrad.compile.buffers import is_buffer
 from dualgrad.compile.clone import clone_of
 from dualgrad.compile.frontend import primal_type
 from dualgrad.compile.promote import (
