@@ -17,6 +17,7 @@ from dualgrad.compile import gufuncs, stencils
 from dualgrad.compile.buffers import holds_buffers, is_buffer
 from dualgrad.compile.frontend import Typed, as_dispatcher, constant
 from dualgrad.compile.overloads import overload_of_user
+from dualgrad.compile.packages import GENERAL, KNOWN, package_of
 
 UFUNCS = (np.ufunc, DUFunc)
 
@@ -96,19 +97,14 @@ def callee_name(code: Typed, expr: Any) -> str:
 
 def is_library(key: Any) -> bool:
     """Whether a called function is NumPy's or Python's own, whose behaviour we know."""
-    return _package(key) in ("numpy", "math", "builtins", "cmath", "operator", "_operator")
-
-
-def _package(key: Any) -> str:
-    module = getattr(key, "__module__", None) or type(key).__module__
-    return str(module.split(".")[0])
+    return package_of(key) in KNOWN
 
 
 def may_draw(key: Any) -> bool:
     """Whether a function is of `random` or `np.random`, or of a package that we do not know."""
     if isinstance(getattr(key, "__self__", None), (random.Random, np.random.RandomState)):
         return True
-    return not is_library(key) and _package(key) not in ("dualgrad", "numba", "scipy")
+    return package_of(key) not in KNOWN | GENERAL
 
 
 def is_builtin(key: Any) -> bool:

@@ -27,8 +27,7 @@ from numba.core.typing.templates import builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
-#: Packages whose functions are known by their names, as their versions are part of every key.
-_LIBRARIES = frozenset("numpy numba llvmlite scipy math cmath operator builtins random".split())
+from dualgrad.compile.packages import VERSIONED, module_of_code, package
 
 
 class Unknown(Exception):
@@ -122,7 +121,7 @@ def _named(function: Any) -> list[Any]:
 
 def _function(function: pytypes.FunctionType) -> list[Any]:
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    if _is_library(_module_of(function)):
+    if package(module_of_code(function)) in VERSIONED:
         return [*_named(function), *cells]
     return [
         function.__name__, function.__code__, function.__defaults__, function.__kwdefaults__,
@@ -135,7 +134,7 @@ def _globals(code: pytypes.CodeType, function: Any) -> Iterator[Any]:
     value: Any = None
     for instruction in dis.get_instructions(code):
         name = instruction.argval
-        if isinstance(value, pytypes.ModuleType) and not _is_library(value.__name__):
+        if isinstance(value, pytypes.ModuleType) and package(value.__name__) not in VERSIONED:
             # what is done with a module otherwise than naming its members cannot be followed
             if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
                 raise Unknown("modules as values")
@@ -145,7 +144,7 @@ def _globals(code: pytypes.CodeType, function: Any) -> Iterator[Any]:
         value = None
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             value = function.__globals__.get(name, getattr(builtins, name, None))
-            own = isinstance(value, pytypes.ModuleType) and not _is_library(value.__name__)
+            own = isinstance(value, pytypes.ModuleType) and package(value.__name__) not in VERSIONED
             yield from () if own else (name, value)
         elif instruction.opname == "LOAD_DEREF" and name in code.co_freevars:
             names = function.__code__.co_freevars
@@ -164,7 +163,7 @@ def _overloads(function: Any) -> list[Any]:
         if known is function
         for template in getattr(kind, "templates", ())
         if hasattr(template, "_overload_func")
-        and not _is_library(_module_of(template._overload_func), "numba")
+        and package(module_of_code(template._overload_func)) != "numba"
     ]
 
 
@@ -200,7 +199,7 @@ def _names(template: Any) -> tuple[str, ...]:
     code = template._overload_func
     key, attribute = template.key, getattr(template, "_attr", "")
     named = getattr(key, "__qualname__", None) or getattr(key, "__name__", type(key).__name__)
-    return tuple(map(str, (_module_of(code), code.__qualname__, named, attribute)))
+    return tuple(map(str, (module_of_code(code), code.__qualname__, named, attribute)))
 
 
 @functools.lru_cache(1)
@@ -211,22 +210,13 @@ def _others_templates(*count: int) -> list[Any]:
     functions = (it for kind in known for it in getattr(kind, "templates", ()))
     for template in (*functions, *builtin_registry.attributes):
         code = getattr(template, "_overload_func", None)
-        if code is not None and not _is_library(_module_of(code), "numba", "dualgrad"):
+        if code is not None and package(module_of_code(code)) not in ("numba", "dualgrad"):
             found.append(template)
     return sorted(found, key=_names)
 
 
-def _module_of(function: Any) -> Any:
-    """The module of the code of a function, which `__module__` of a wrapper need not be."""
-    return getattr(function, "__globals__", {}).get("__name__")
-
-
-def _is_library(module: str | None, *names: str) -> bool:
-    return (module or "").split(".")[0] in (names or _LIBRARIES)
-
-
 def _module(module: pytypes.ModuleType) -> list[Any]:
-    if not _is_library(module.__name__):
+    if package(module.__name__) not in VERSIONED:
         raise Unknown("modules as values")
     return [module.__name__]
 
@@ -249,7 +239,7 @@ def _generalized(function: GUFunc) -> list[Any]:
 
 
 def _class(cls: type) -> list[Any]:
-    if not _is_library(cls.__module__) and not hasattr(cls, "_fields"):
+    if package(cls.__module__) not in VERSIONED and not hasattr(cls, "_fields"):
         if issubclass(cls, types.Type):  # as of structures
             file = getattr(sys.modules.get(cls.__module__), "__file__", None)
             digest = None if file is None else _digest_of(file)

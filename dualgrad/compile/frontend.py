@@ -23,6 +23,7 @@ from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 from numba.core.typing import Context, signature
 
+from dualgrad.compile.packages import package
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.errors import NotDifferentiable
 from dualgrad.types import DualType, primal
@@ -157,7 +158,7 @@ def _is_callable_object(function: Any) -> bool:
     """Whether it is an object of a class in Python, and not one of Numba's."""
     kind = type(function)
     call = inspect.getattr_static(kind, "__call__", None)
-    return isinstance(call, pytypes.FunctionType) and kind.__module__.split(".")[0] != "numba"
+    return isinstance(call, pytypes.FunctionType) and package(kind.__module__) != "numba"
 
 
 def calling(function: Any) -> Any:
@@ -233,7 +234,7 @@ def _parameters(function: Any, also: Collection[str] = ()) -> list[inspect.Param
 
 
 def _is_numpys(function: Any) -> bool:
-    return (getattr(function, "__module__", None) or "").split(".")[0] == "numpy"
+    return package(getattr(function, "__module__", None)) == "numpy"
 
 
 def _without_options(
@@ -410,12 +411,6 @@ class _TypesOnly(Context):
             raise TypingError("cannot type infer runaway recursion")
         frame.add_return_type(result)
         return result
-
-
-def is_ours(function: Any) -> bool:
-    """Whether the code of a function is that of a library, for types of any kind: not a user's."""
-    module = function.__globals__.get("__name__", "")  # users' code may be evaluated in none
-    return module.split(".")[0] in ("dualgrad", "numba", "numpy", "scipy")
 
 
 def is_object_mode(dispatcher: Any) -> bool:

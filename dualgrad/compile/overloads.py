@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
-from dualgrad.compile.frontend import is_ours
+from dualgrad.compile.packages import is_users, package
 
 
 def overload_of_user(kind: Any, sig: Any) -> Any:
@@ -21,7 +21,7 @@ def overload_of_user(kind: Any, sig: Any) -> Any:
     entry = kind._impl_keys.get(sig.args)
     for template in kind.templates:
         choose = getattr(template, "_overload_func", None)
-        if entry is None or choose is None or is_ours(choose):
+        if entry is None or choose is None or not is_users(choose):
             continue
         found = chosen_code(template, sig.args)
         if found is not None and found.overloads[sig.args].entry_point == entry:
@@ -40,4 +40,4 @@ def chosen_code(template: Any, arg_types: tuple[types.Type, ...]) -> Any:
 def _is_rule(template: Any) -> bool:
     """Whether a template is one of ours, for dual numbers."""
     code = getattr(template, "_overload_func", None) or getattr(template, "generic", None)
-    return (getattr(code, "__module__", None) or "").split(".")[0] == "dualgrad"
+    return package(getattr(code, "__module__", None)) == "dualgrad"

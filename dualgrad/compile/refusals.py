@@ -12,7 +12,7 @@ from numba.core import ir, types
 from numba.core.errors import UnsupportedError
 from numba.core.extending import _Intrinsic
 
-from dualgrad.compile.frontend import is_ours
+from dualgrad.compile.packages import is_users
 
 if TYPE_CHECKING:
     from dualgrad.compile.activity import Activity
@@ -77,7 +77,7 @@ def _calls_an_intrinsic(activity: Activity, statement: Any) -> bool:
     if not isinstance(value, ir.Expr) or value.op != "call":
         return False
     key = getattr(_type(activity, value.func), "typing_key", None)
-    if not isinstance(key, _Intrinsic) or is_ours(key._defn):
+    if not isinstance(key, _Intrinsic) or not is_users(key._defn):
         return False
     return any(activity.is_active(var.name) for var in value.list_vars())
 

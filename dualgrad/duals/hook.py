@@ -66,13 +66,14 @@ def _clone_for(dispatcher: Any, arg_types: Iterable[types.Type]) -> Any:
     Code that the clones' own pass does not see calls it: that of an `@overload`, of `@vectorize`,
     of `vmap`, of Numba's `map`.
     """
-    from dualgrad.compile.frontend import DerivedDispatcher, is_ours
+    from dualgrad.compile.frontend import DerivedDispatcher
+    from dualgrad.compile.packages import is_users
 
     if isinstance(dispatcher, DerivedDispatcher) or not any(map(_with_duals, arg_types)):
         return None
     from dualgrad.compile.clone import clone_of
 
-    return None if is_ours(dispatcher.py_func) else clone_of(dispatcher)
+    return clone_of(dispatcher) if is_users(dispatcher.py_func) else None
 
 
 def _with_duals(ty: types.Type) -> bool:
