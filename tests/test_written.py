@@ -40,6 +40,18 @@ def to_buffer(x, arrays):
 
 
 @njit
+def to_list_by_del(x, log):
+    del log[0]
+    return np.sum(x**2) * len(log)
+
+
+@njit
+def to_dict_by_del(x, seen):
+    del seen[0]
+    return np.sum(x**2) * len(seen)
+
+
+@njit
 def to_set(x, seen):
     seen.add(len(seen))
     return np.sum(x**2) * len(seen)
@@ -153,12 +165,21 @@ def counts_by_key():
     return found
 
 
+def two_keys():
+    found = Dict.empty(types.int64, types.int64)
+    found[0] = found[1] = 1
+    return found
+
+
 ARGUMENTS = [
     (to_list, lambda: List([5]), len),
     (to_list, lambda: [5], len),
     (to_first_array, lambda: List([np.zeros(1, np.int64)]), lambda it: it[0][0]),
     (to_first_array, lambda: List([np.zeros(1)]), lambda it: it[0][0]),
     (to_dict, lambda: Dict.empty(types.int64, types.int64), len),
+    (to_list_by_del, lambda: List([5, 6, 7, 8, 9]), len),
+    (to_list_by_del, lambda: [5, 6, 7, 8, 9], len),
+    (to_dict_by_del, two_keys, len),
     (to_first_array, counts_by_key, lambda it: it[0][0]),
     (to_set, lambda: {7}, len),
     (to_named, lambda: Given(2, np.zeros(1, np.int64)), lambda it: it.counts[0]),

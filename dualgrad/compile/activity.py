@@ -35,7 +35,6 @@ from dualgrad.compile.frontend import (
     is_object_mode,
     typed,
 )
-from dualgrad.compile.overloads import chosen_code
 from dualgrad.compile.refusals import refuse
 
 
@@ -194,6 +193,8 @@ class Activity:
                 self._share([owner.name, statement.value.name])
         elif isinstance(statement, ir.SetAttr):
             self._write(statement.target.name, [statement.value.name])
+        elif isinstance(statement, ir.DelItem):
+            self._write(statement.target.name, [])
         elif isinstance(statement, (ir.Return, ir.Yield)):
             self._result(statement.value.name)
 
@@ -235,16 +236,7 @@ class Activity:
         elif expr.op in ("getitem", "static_getitem", "typed_getitem"):
             self._alias_or_copy(target, [expr.value.name], fresh=self._is_copy(expr))
         else:
-            if expr.op == "getattr":
-                self._property(expr)
             self._alias_or_copy(target, operands, fresh=is_fresh(expr, self.code))
-
-    def _property(self, expr: Any) -> None:
-        """A property of a jitclass is a function of the instance."""
-        owner: Any = self._type(expr.value.name)
-        getters = getattr(owner, "jit_props", {})
-        if expr.attr in getters and not self._writes_nothing(getters[expr.attr]["get"], (owner,)):
-            self._write(expr.value.name, [])
 
     def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
         if not fresh:
@@ -270,8 +262,9 @@ class Activity:
         name = callee_name(self.code, expr)
         if isinstance(kind, types.BoundFunction):
             receiver = expr.func.name
+            self._draws |= isinstance(kind.this, types.ClassInstanceType)  # m.draw(*args)
             array = isinstance(kind.this, types.Array)
-            if name in WRITERS if array else not self._only_reads(kind, name, expr):
+            if (name in WRITERS) if array else (name not in READERS):
                 self._write(receiver, args)
             self._alias_or_copy(target, [receiver, *args], fresh=array and name not in VIEWS)
             if not array:
@@ -280,8 +273,7 @@ class Activity:
         key = getattr(kind, "typing_key", None)
         self._draws |= isinstance(kind, types.FunctionType) or may_draw(key)
         if isinstance(kind, types.ClassType):
-            arg_types = (kind.instance_type, *self.code.calltypes[expr].args)
-            self._writes_nothing(kind.jit_methods.get("__init__"), arg_types)
+            self._construct(kind, args, self.code.calltypes[expr].args)
         if isinstance(key, UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
@@ -302,25 +294,14 @@ class Activity:
             self._share([target, *args])
             self._flow(args, target)
 
-    def _only_reads(self, kind: Any, name: str, expr: Any) -> bool:
-        """Whether a method of what is no array leaves it, and what it is given, as they are."""
-        owner, arg_types = kind.this, self.code.calltypes[expr].args
-        if isinstance(owner, types.StructRef):
-            code = chosen_code(kind.template, (owner, *arg_types))
-            return self._writes_nothing(code, (owner, *arg_types))
-        if not isinstance(owner, types.ClassInstanceType):
-            return name in READERS
-        if name in owner.jit_static_methods:
-            return self._writes_nothing(owner.jit_static_methods[name], arg_types)
-        return self._writes_nothing(owner.jit_methods.get(name), (owner, *arg_types))
-
-    def _writes_nothing(self, function: Any, arg_types: tuple[types.Type, ...]) -> bool:
-        """Whether a function leaves its arguments as they are; whether it draws is noted."""
-        if function is None:
-            return False
-        effect = summarise(function, arg_types, (False,) * len(arg_types), False)
+    def _construct(self, kind: Any, args: list[str], arg_types: tuple[types.Type, ...]) -> None:
+        """What the constructor of a jitclass does besides."""
+        given = (kind.instance_type, *arg_types)
+        effect = summarise(kind.jit_methods["__init__"], given, (False,) * len(given), False)
         self._draws |= effect.draws
-        return not any(effect.written_args)
+        if any(effect.written_args[1:]):
+            for arg in args:
+                self._write(arg, [])
 
     def effect_of(
         self, expr: Any, dispatcher: Any, result: bool = False

@@ -23,6 +23,7 @@ from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NopythonTypeInference, type_inference_stage
 from numba.core.typing import Context, signature
 
+from dualgrad.compile.overloads import as_functions
 from dualgrad.compile.packages import package
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.errors import NotDifferentiable
@@ -425,10 +426,12 @@ def typed(dispatcher: Dispatcher, arg_types: tuple[types.Type, ...]) -> Typed:
     known = derived(dispatcher, "typed")
     if arg_types not in known:
         with global_compiler_lock, _usual_flags(dispatcher) as flags:
-            known[arg_types] = compiler.compile_extra(
+            found = compiler.compile_extra(
                 _TypesOnly(dispatcher.typingctx), dispatcher.targetctx, dispatcher.py_func,
                 arg_types, None, flags, dispatcher.locals, pipeline_class=_FrontEnd,
             )  # fmt: skip
+            as_functions(found.func_ir, found.typemap, found.calltypes)
+            known[arg_types] = found
     return known[arg_types]
 
 
@@ -440,6 +443,7 @@ def retyped(state: Any, dispatcher: Dispatcher) -> Typed:
         result = type_inference_stage(
             context, state.targetctx, state.func_ir, args, None, state.locals
         )
+    as_functions(state.func_ir, result.typemap, result.calltypes)
     return Typed(state.func_ir, result.typemap, result.calltypes, result.return_type)
 
 
