@@ -217,20 +217,16 @@ def complex_sinc_slope(x: Any, y: Any) -> Any:
     return sinc_slope_near_zero(t) if abs(t) < 2.0 else (np.cos(t) - y) * inverse(x)
 
 
+#: What is left of each coefficient of that series, 2k / (2k + 1)!, from the next one to it
+_SINC_FACTORS = tuple((k + 1) / (k * (2 * k + 2) * (2 * k + 3)) for k in range(12, 0, -1))
+
+
 def sinc_slope_near_zero(t: Any) -> Any:
     """π times the derivative of sin(t) / t, to the last digit of a few derivatives more."""
     s = t * t
-    # factors of 2k / (2k + 1)!, from the last on
-    tail = 1.0 - s * (10 / (9 * 20 * 21)) * (
-        1.0 - s * (11 / (10 * 22 * 23)) * (1.0 - s * (12 / (11 * 24 * 25)))
-    )
-    tail = 1.0 - s * (7 / (6 * 14 * 15)) * (
-        1.0 - s * (8 / (7 * 16 * 17)) * (1.0 - s * (9 / (8 * 18 * 19)) * tail)
-    )
-    tail = 1.0 - s * (4 / (3 * 8 * 9)) * (
-        1.0 - s * (5 / (4 * 10 * 11)) * (1.0 - s * (6 / (5 * 12 * 13)) * tail)
-    )
-    tail = 1.0 - s * (2 / (1 * 4 * 5)) * (1.0 - s * (3 / (2 * 6 * 7)) * tail)
+    tail = 1.0 - s * _SINC_FACTORS[0]
+    for factor in _SINC_FACTORS[1:]:
+        tail = 1.0 - s * factor * tail
     return -np.pi / 3.0 * t * tail
 
 

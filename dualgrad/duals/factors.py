@@ -13,7 +13,7 @@ import numpy
 
 from dualgrad.duals.classes import plain, wrapped
 from dualgrad.duals.convert import raw_of
-from dualgrad.duals.linalg import adjoint, lanes, of_matrix, svdvals
+from dualgrad.duals.linalg import adjoint, lanes, of_matrix, rounding, svdvals
 from dualgrad.duals.ufuncs import dual, split
 from dualgrad.errors import NotDifferentiable
 
@@ -56,10 +56,6 @@ def _product(*factors: Any) -> Any:
 class _Tangents:
     def __init__(self, of: Any) -> None:
         self.of = of
-
-
-def _tolerance(x: Any) -> float:
-    return max(x.shape[-2:]) * float(np.finfo(plain(x).dtype).eps)
 
 
 def _sizes(t: Any) -> Any:
@@ -120,7 +116,7 @@ def qr(a: Any, mode: Any = "reduced") -> Any:
     q, r = np.linalg.qr(value)
     k = q.shape[-1]
     steps = np.abs(np.diagonal(plain(r), axis1=-2, axis2=-1))
-    if np.any(steps <= _tolerance(value) * np.max(steps, axis=-1, initial=0.0, keepdims=True)):
+    if np.any(steps <= rounding(value) * np.max(steps, axis=-1, initial=0.0, keepdims=True)):
         raise ValueError(
             "qr() has no derivative here: the leading columns are linearly dependent; drop or "
             "reorder columns"
@@ -156,7 +152,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     upper = UPLO.upper() == "U"
     symmetric = lanes(lambda t: _from_lower(adjoint(t) if upper else t), da)
     m = _product(adjoint(v), _Tangents(symmetric), v)
-    dv = _vectors(w, v, m, _tolerance(value))
+    dv = _vectors(w, v, m, rounding(value))
     if plain(v).dtype.kind == "c":  # LAPACK makes the first component of each vector real
         turned = (dv / v[..., None]).imag[..., :1, :, :]
         dv = dv - v[..., None] * (1j * np.where(v[..., :1, :, None] == 0, np.nan, turned))
@@ -165,6 +161,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """Those that come with vectors: their derivatives need these."""
     return np.linalg.eigh(a, UPLO)[0]
 
 
@@ -173,7 +170,7 @@ def eig(a: Any) -> Any:
     value, da = of_matrix(a)
     w, v = np.linalg.eig(value)
     m = _product(np.linalg.inv(v), _Tangents(da), v)
-    dv = _vectors(w, v, m, _tolerance(value))
+    dv = _vectors(w, v, m, rounding(value))
     change = np.sum(np.conjugate(v)[..., None] * dv, axis=-3, keepdims=True).real
     if plain(v).dtype.kind == "c":  # LAPACK makes the largest component of each vector real
         at = plain(v)
@@ -228,7 +225,7 @@ def svd(
         raise ValueError("svd(): the last vectors are not unique; use full_matrices=False")
     all_u, s, all_vt = np.linalg.svd(value, bool(full_matrices))
     u, v = all_u[..., :, :k], adjoint(all_vt[..., :k, :])
-    tolerance = _tolerance(value)
+    tolerance = rounding(value)
     if np.any(plain(s)[..., -1:] <= tolerance * plain(s)[..., :1]):
         raise ValueError("svd() has no derivative here: the matrix is rank-deficient")
     p = _product(adjoint(u), _Tangents(da), v)
@@ -266,7 +263,7 @@ _RANK_DEFICIENT = (
 def _check_rank(a: Any, share: Any) -> None:
     """Whether singular values are above a share of the largest."""
     s = np.linalg.svd(plain(a), compute_uv=False)
-    least = np.maximum(0.0 if share is None else share, _tolerance(a))
+    least = np.maximum(0.0 if share is None else share, rounding(a))
     if np.any(s[..., -1:] <= least * s[..., :1]):
         raise ValueError(_RANK_DEFICIENT)
 
@@ -300,7 +297,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     (a, b), (da, db) = split([wrapped(raw_of(it)) for it in (a, b)])
     x, squares, rank, values = np.linalg.lstsq(a, b, rcond)
     m, n = a.shape
-    share = _tolerance(a) if rcond is None else max(rcond, 0.0)
+    share = rounding(a) if rcond is None else max(rcond, 0.0)
     if da is not None:
         _check_rank(a, share)
     p = np.linalg.pinv(a, share)
@@ -335,6 +332,6 @@ def _of_values(a: Any, da: Any) -> Any:
     """Singular values come along; nan where they are not unique."""
     u, s, vh = np.linalg.svd(a, full_matrices=False)
     at = plain(s)
-    same = np.abs(at[:, None] - at) <= _tolerance(a) * np.max(at, initial=0.0)
+    same = np.abs(at[:, None] - at) <= rounding(a) * np.max(at, initial=0.0)
     slopes = np.diagonal(adjoint(u) @ da @ adjoint(vh)).real
     return np.where(np.sum(same, axis=0) > 1, np.nan, slopes)

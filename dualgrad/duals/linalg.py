@@ -27,6 +27,7 @@ def lanes(of_lane: Callable[..., Any], *tangents: Any) -> Any:
 
 
 def of_matrix(a: Any) -> tuple[Any, Any]:
+    """The values and the tangents of a matrix, or of a stack of them."""
     [value], [tangent] = split([wrapped(raw_of(a))])
     return value, tangent
 
@@ -59,6 +60,7 @@ def inv(a: Any) -> Any:
 
 
 def det(a: Any) -> Any:
+    """``trace(cofactors(a).T da)``, also of a singular matrix."""
     value, da = of_matrix(a)
     return dual(np.linalg.det(value), _slopes_of_det(value, da), da.shape[-1])
 
@@ -86,7 +88,13 @@ def _minor(a: Any, i: int, j: int) -> Any:
 
 
 def svdvals(x: Any) -> Any:
+    """Singular values, the largest first."""
     return _singular_values(x, slice(None))
+
+
+def rounding(x: Any) -> float:
+    """How far rounding may part values of a matrix that are equal, relative to the largest."""
+    return max(x.shape[-2:]) * float(np.finfo(plain(x).dtype).eps)
 
 
 def _singular_values(a: Any, wanted: Any) -> Any:
@@ -98,8 +106,7 @@ def _singular_values(a: Any, wanted: Any) -> Any:
     u, s, vh = np.linalg.svd(value, full_matrices=False)
     left, right = adjoint(u), adjoint(vh)
     p = lanes(lambda da: left @ da @ right, da)
-    sizes, size = plain(s), max(value.shape[-2:])
-    tolerance = size * np.finfo(sizes.dtype).eps
+    sizes, tolerance = plain(s), rounding(value)
     turned = np.swapaxes(np.conjugate(p), -3, -2)
     parting = np.max(np.abs(plain(p + turned)), axis=-1)
     negligible = 8 * tolerance * np.max(np.abs(plain(p)), axis=(-3, -2, -1), initial=0.0)
@@ -116,6 +123,7 @@ def _singular_values(a: Any, wanted: Any) -> Any:
 
 
 def adjoint(a: Any) -> Any:
+    """The conjugate transpose."""
     return np.conjugate(np.swapaxes(a, -2, -1))
 
 
@@ -123,6 +131,7 @@ def adjoint(a: Any) -> Any:
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Norms of vectors by their items, of matrices by those or by singular values."""
     x = wrapped(raw_of(x))
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if ord is None:
@@ -172,6 +181,7 @@ def _most(sizes: Any, ord: Any, axis: int) -> Any:
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """That of the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
 
 
@@ -188,6 +198,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def cond(x: Any, p: Any = None) -> Any:
+    """The norm of a matrix times that of its inverse, by the ratio of singular values for 2."""
     if p in (None, 2, -2):
         first, second = (-2, 2) if p == -2 else (2, -2)
         return matrix_norm(x, ord=first) / matrix_norm(x, ord=second)

@@ -88,6 +88,7 @@ prod = folded(np.multiply)
 
 
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Products of all items so far."""
     a = wrapped(raw_of(a))
     if axis is None or a.ndim == 0:
         a, axis = np.ravel(a), 0
@@ -98,6 +99,7 @@ def var(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
     keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
+    """The mean of squared distances from the mean; `correction` is a newer name of `ddof`."""
     a = wrapped(raw_of(a))
     counts = np.broadcast_to(plain(where), a.shape)
     if mean is None:
@@ -109,6 +111,7 @@ def var(
 
 
 def std(*args: Any, **kws: Any) -> Any:
+    """The square root of `var`, of its parameters."""
     return np.sqrt(var(*args, **kws))
 
 
@@ -125,4 +128,5 @@ def nanmedian(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
+    """The middle of the items that are numbers."""
     return np.nanquantile(a, 0.5, axis=axis, keepdims=keepdims)

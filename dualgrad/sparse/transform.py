@@ -35,7 +35,8 @@ class Known:
     """A pattern, and for what it is known to be right."""
 
     structure: Structure
-    is_local: bool = False  # it may be another one where comparisons come out otherwise
+    #: to be compared at each call: it was given, or is another where `f` compares otherwise
+    is_local: bool = False
     others: Any = None  # copies of the other arguments; None if it was not compared yet
     draws: bool = False  # `f` may draw random numbers, by which it may be another one
 
