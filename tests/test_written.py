@@ -40,6 +40,12 @@ def to_buffer(x, arrays):
 
 
 @njit
+def to_memory_of_array(x, counts):
+    np.frombuffer(counts, np.int64)[0] += 1
+    return np.sum(x**2) * counts[0]
+
+
+@njit
 def to_list_by_del(x, log):
     del log[0]
     return np.sum(x**2) * len(log)
@@ -177,6 +183,7 @@ ARGUMENTS = [
     (to_first_array, lambda: List([np.zeros(1, np.int64)]), lambda it: it[0][0]),
     (to_first_array, lambda: List([np.zeros(1)]), lambda it: it[0][0]),
     (to_dict, lambda: Dict.empty(types.int64, types.int64), len),
+    (to_memory_of_array, lambda: np.zeros(1, np.int64), lambda it: it[0]),
     (to_list_by_del, lambda: List([5, 6, 7, 8, 9]), len),
     (to_list_by_del, lambda: [5, 6, 7, 8, 9], len),
     (to_dict_by_del, two_keys, len),

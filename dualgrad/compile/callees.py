@@ -27,7 +27,7 @@ VIEWS = frozenset(
     broadcast_to diagonal expand_dims flat flip fliplr flipud imag moveaxis ravel real reshape
     rot90 squeeze split array_split hsplit vsplit dsplit swapaxes transpose view nditer ndenumerate
     nan_to_num item as_strided sliding_window_view trimseq trim_zeros resize histogram
-    asarray_chkfinite""".split()
+    asarray_chkfinite frombuffer""".split()
 )
 #: methods and functions that write into their first argument
 WRITERS = frozenset("fill sort partition put itemset fill_diagonal copyto shuffle resize".split())
