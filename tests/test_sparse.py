@@ -670,7 +670,8 @@ def test_a_part_reads_its_own_colours():
     for start, stop in ((0, 2), (2, 3)):
         data = np.full(whole.nnz, np.nan)
         nothing = np.empty(0), np.empty((2, 0))
-        part(X, 2.0, structure.colours, 3, *structure.arrays, *nothing, data, start, stop)
+        arrays = structure.arrays_for(2, False)
+        part(X, 2.0, structure.colours, 3, *arrays, *nothing, data, start, stop)
         own = (start <= colours) & (colours < stop)
         np.testing.assert_array_equal(data[own], whole.data[own])
         assert np.isnan(data[~own]).all()

@@ -151,14 +151,13 @@ class Compressed(Sweep):
     def _store(self) -> Iterator[str]:
         """Row by row, each entry to its place; `starts` are those of rows."""
         body = ["store_at(r, e, d)", *self._compare("m", "item_at(indices, e)")]
-        rows = ["for m in range(rows):"]
-        rows.append("    for e in range(item_at(starts, m), item_at(starts, m + 1)):")
-        # mostly one sweep has all colours, and nothing is compared: no entry need be looked at
-        yield f"if start == 0 and count <= {self.n} and probe.size == 0:"
-        yield from indented(rows)
-        yield f"            store_at(r, e, lane_at({self.items}, m, item_at(slots, e)))"
+        # mostly one sweep has all colours, and nothing is compared: entries are all alike
+        yield "if places.size > 0:"
+        yield "    for e in range(r.size):"
+        yield f"        store_at(r, e, number_at({self.items}, item_at(places, e)))"
         yield "else:"
-        yield from indented(rows)
+        yield "    for m in range(rows):"
+        yield "        for e in range(item_at(starts, m), item_at(starts, m + 1)):"
         yield "            c = item_at(slots, e) - start"
         yield f"            if 0 <= c < {self.n}:"
         yield f"                d = lane_at({self.items}, m, c)"

@@ -29,7 +29,7 @@ class CompressedPlan:
     #: What the kernel is given beside the arguments of `f`: the arrays of a `Structure`, a vector
     #: to compare along and what the comparison finds.
     structure: ClassVar[tuple[str, ...]] = (
-        "colours", "count", "rows", "starts", "slots", "indices", "probe", "error",
+        "colours", "count", "rows", "starts", "slots", "indices", "places", "probe", "error",
     )  # fmt: skip
 
     def as_part(self) -> CompressedPlan:

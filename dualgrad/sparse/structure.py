@@ -23,6 +23,7 @@ class Structure:
     matrix: Any  # a csr_array of bool with sorted indices: the pattern of the result
     colours: np.ndarray  # of each column, -1 for an empty one
     calls: dict[Any, Any] = field(default_factory=dict)  # of compiled code, by transform
+    _placed: dict[int, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def count(self) -> int:
@@ -33,6 +34,10 @@ class Structure:
     def arrays(self) -> tuple[Any, ...]:
         """What the kernel is given to know the pattern, but for colours and their number."""
         raise NotImplementedError
+
+    def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
+        """The same and more, for a kernel of `n` lanes that compares or does not."""
+        return self.arrays
 
     @property
     def compared(self) -> tuple[int, int]:
@@ -84,6 +89,20 @@ class ByRows(Structure):
         own = self.matrix
         return own.shape[0], own.indptr, _fixed(self.colours[own.indices]), own.indices
 
+    def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
+        """The places too, empty where one sweep does not do or something is compared."""
+        return *self.arrays, self._places(0 if compares or self.count > n else n)
+
+    def _places(self, n: int) -> np.ndarray:
+        """Which number of the memory of the result each entry is: values have `n` lanes each."""
+        if n not in self._placed:
+            _, starts, slots, _ = self.arrays
+            rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts) if n else 0)
+            found = rows * (n + 1) + 1 + slots[: rows.size]
+            is_small = len(starts) * (n + 1) < np.iinfo(np.int32).max
+            self._placed[n] = _fixed(found.astype(np.int32 if is_small else np.int64))
+        return self._placed[n]
+
 
 class ByColumns(ByRows):
     """One whose columns are added up."""
@@ -94,6 +113,10 @@ class ByColumns(ByRows):
         own = self.matrix.tocsc()
         starts, rows = _fixed(own.indptr), _fixed(own.indices)
         return own.shape[0], starts, rows[:0], rows
+
+    def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
+        """No places: what is added up has none."""
+        return *self.arrays, self._places(0)
 
 
 class Star(Structure):

@@ -139,11 +139,12 @@ class Sparse:
     ) -> tuple[Any, Any]:
         """The entries, and those rows in which they are wrong; False if there are none."""
         structure = known.structure
-        colours, count, arrays = structure.colours, structure.count, structure.arrays
+        colours, count = structure.colours, structure.count
         # what is compared at every call has a lane for that; else few kernels are worth more
         # threads do not compare: a product does, where it is one of the entries themselves
         in_lane = compare and (self.plan.sums or not self.plan.parallel)
-        kernel = self._kernel(self._lanes(structure, in_lane and known.is_local), in_lane)
+        n = self._lanes(structure, in_lane and known.is_local)
+        kernel, arrays = self._kernel(n, in_lane), structure.arrays_for(n, in_lane)
         data = self._buffer(structure, out)
         if in_lane:
             error, probe = np.zeros(structure.compared), structure.direction
@@ -321,10 +322,12 @@ class Sparse:
             keys = [f"{key}{tail}" for key in self.plan.structure]
             shape = structure.compared if compare else (2, 0)
             probe = structure.direction if compare else _NO_PROBE
-            arrays = structure.colours, structure.count + compare, *structure.arrays, probe
+            n = self._lanes(structure, compare)
+            given = structure.colours, structure.count + compare
+            arrays = *given, *structure.arrays_for(n, compare), probe
             names: dict[str, Any] = dict(zip(keys[:-1], arrays, strict=True))
             names[f"zeros{tail}"], names[f"explains{tail}"] = np.zeros, explains
-            names[f"kernel{tail}"] = self._kernel(self._lanes(structure, compare), True)
+            names[f"kernel{tail}"] = self._kernel(n, True)
             names["defaults"] = {key: it.default for key, it in params.items()}
             declared = ", ".join(
                 key if it.default is it.empty else f"{key}=defaults[{key!r}]"

@@ -126,6 +126,19 @@ def lane_at(typingctx: Any, duals: Any, m: Any, k: Any) -> Any:
     return dual.base(duals, types.intp, types.intp), codegen
 
 
+@intrinsic
+def number_at(typingctx: Any, duals: Any, place: Any) -> Any:
+    """A number of the memory of a C-contiguous array of duals: a value is followed by its lanes."""
+    dual = duals.dtype
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(duals)(context, builder, args[0]).data
+        numbers = builder.bitcast(data, context.get_data_type(dual.base).as_pointer())
+        return context.unpack_value(builder, dual.base, builder.gep(numbers, [args[1]]))
+
+    return dual.base(duals, types.intp), codegen
+
+
 def _lane_pointer(context: Any, builder: Any, ty: Any, array: Any, i: Any, k: Any) -> Any:
     """A pointer to lane `k` of item `i` of a contiguous array of duals."""
     data = context.make_array(ty)(context, builder, array).data
