@@ -472,3 +472,16 @@ def test_sinc_of_complex_numbers() -> None:
             exact = complex(first), complex(2 * second)
         np.testing.assert_allclose(dg.derivative(f)(x), exact[0], rtol=1e-13, atol=1e-20)
         np.testing.assert_allclose(dg.derivative(dg.derivative(f))(x), exact[1], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "f, x, slope",
+    [
+        ("x**-1", 1e-170, -INF), ("x**-2", 1e-110, -INF), ("np.power(x, -1)", 0.0, -INF),
+        ("x**-3", INF, 0.0), ("x**0", INF, 0.0), ("x**0", NAN, 0.0), ("np.power(x, 0)", -INF, 0.0),
+        ("math.pow(x, 0)", 0.0, 0.0), ("x**n", NAN, 0.0),
+    ],
+)  # fmt: skip
+def test_whole_powers_whose_slope_leaves_the_range(f: str, x: float, slope: float) -> None:
+    """The slope of a power that is a number is one, and its computation raises nothing."""
+    assert dg.derivative(define(f"def f(x, n=0): return {f}"))(x) == slope
