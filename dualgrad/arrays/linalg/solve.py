@@ -152,17 +152,29 @@ def _det(a: Any) -> Any:
     if isinstance(level, SeriesType):
         return recurrences.det(level)
     start: Any = over(level, types.float64)
+    nested = level.depth > 1
 
     def det(a: Any) -> Any:
         x = value_part(a, level)
         value = np.linalg.det(x)
         if value != 0:
-            slope = _trace_of_product(np.linalg.inv(x), a, zero(start)) * value
-        else:
-            slope = _trace_of_product(_singular_adjugate(x), a, zero(start))
-        return with_value(slope, value)
+            inverse = np.linalg.inv(x)
+            if not (nested and _is_near_singular(x, inverse)):
+                return with_value(_trace_of_product(inverse, a, zero(start)) * value, value)
+        return with_value(_trace_of_product(_singular_adjugate(x), a, zero(start)), value)
 
     return det
+
+
+@register_jitable
+def _is_near_singular(x: Any, inverse: Any) -> bool:
+    """Whether derivatives of ``det(A) inv(A)`` cancel: of the last digits as many as it has."""
+    largest, largest_of_inverse = np.abs(x[0, 0]), np.abs(inverse[0, 0])
+    for i in range(len(x)):
+        for j in range(len(x)):
+            largest = max(largest, np.abs(x[i, j]))
+            largest_of_inverse = max(largest_of_inverse, np.abs(inverse[i, j]))
+    return not largest * largest_of_inverse < 1e6
 
 
 @dual_overload(np.linalg.slogdet)
