@@ -1,22 +1,24 @@
 """Methods that are a user's code: of jitclasses, of structures, and given by `@overload`."""
 
+import operator
+
 import numpy as np
 import pytest
 from numba import float64, int64, njit, types
 from numba.experimental import jitclass, structref
-from numba.extending import overload_attribute, overload_method
+from numba.extending import overload, overload_attribute, overload_method
 
 import dualgrad as dg
 
 X = np.linspace(0.5, 1.5, 7)
 
 
-@jitclass([("calls", int64)])
+@jitclass([("calls", int64), ("factor", float64)])
 class Counter:
     """All that it does counts."""
 
     def __init__(self):
-        self.calls = 0
+        self.calls, self.factor = 0, 0.0
 
     def __getitem__(self, place):
         self.calls += 1
@@ -52,6 +54,22 @@ class Counter:
     def __float__(self):
         self.calls += 1
         return 1.0 * self.calls
+
+    def __eq__(self, other):
+        self.calls += 1
+        return self.calls > 1
+
+    def count(self, step):
+        self.calls += step
+        return self.calls
+
+    @property
+    def drawn(self):
+        return self.factor
+
+    @drawn.setter
+    def drawn(self, scale):
+        self.factor = scale * np.random.random()
 
 
 def by_item(x, counter):
@@ -100,19 +118,95 @@ def by_conversion(x, counter):
     return np.sum(x**2) * float(counter)
 
 
+def by_function_of_operator(x, counter):
+    return np.sum(x**2) * operator.add(counter, 2.0)
+
+
+def by_comparison_of_items(x, counter):
+    return np.sum(x**2) * ([counter].count(counter) + counter.calls)
+
+
+def by_comparison_of_tuples(x, counter):
+    return np.sum(x**2) * ((counter, 1) == (counter, 1)) * counter.calls
+
+
+def by_inequality(x, counter):
+    return np.sum(x**2) * (1.0 if counter != counter else 2.0)
+
+
+def by_method_like_a_lists(x, counter):
+    return np.sum(x**2) * counter.count(*(1,))
+
+
+def by_setter(x, counter):
+    counter.drawn = 2.0
+    return np.sum(x**2) * counter.factor
+
+
+def by_overloaded_operator(x, counter):
+    return np.sum(x**2) * (counter * 2.0)
+
+
+def by_overloaded_method(x, counter):
+    return np.sum(x**2) * counter.once()
+
+
+def by_overloaded_attribute(x, counter):
+    return np.sum(x**2) * counter.twice
+
+
+@overload(operator.mul)
+def _times(counter, factor):
+    if isinstance(counter, types.ClassInstanceType):
+
+        def times(counter, factor):
+            counter.calls += 1
+            return counter.calls * factor
+
+        return times
+
+
+@overload_method(types.ClassInstanceType, "once")
+def _once(counter):
+    def once(counter):
+        counter.calls += 1
+        return counter.calls
+
+    return once
+
+
+@overload_attribute(types.ClassInstanceType, "twice")
+def _twice(counter):
+    def twice(counter):
+        counter.calls += 2
+        return counter.calls
+
+    return twice
+
+
 OPERATIONS = [
     by_item, by_item_of_variable, by_assignment, by_length, by_operator, by_operator_in_place,
-    by_sign, by_membership, by_truth, by_negation, by_conversion,
+    by_sign, by_membership, by_truth, by_negation, by_conversion, by_function_of_operator,
+    by_comparison_of_items, by_comparison_of_tuples, by_inequality, by_method_like_a_lists,
+    by_setter, by_overloaded_operator, by_overloaded_method, by_overloaded_attribute,
 ]  # fmt: skip
+
+
+@njit
+def seed():
+    np.random.seed(1)
 
 
 @pytest.mark.parametrize("f", OPERATIONS)
 def test_special_methods_that_write(f):
-    counter = Counter()
+    counter, compiled = Counter(), njit(f)
+    seed()
+    expected = compiled(X, Counter())
+    seed()
     value, gradient = dg.value_and_grad(f, chunk=2)(X, counter)
-    assert value == njit(f)(X, Counter())
+    assert value == expected
     np.testing.assert_allclose(gradient, 2 * X * value / np.sum(X**2), rtol=1e-14)
-    assert counter.calls == 0
+    assert (counter.calls, counter.factor) == (0, 0.0)
 
 
 def test_what_a_special_method_is_given():

@@ -1,5 +1,6 @@
 """Arguments that a function writes to: to every sweep they come as they are, and so they stay."""
 
+import ctypes
 from array import array
 from collections import namedtuple
 
@@ -13,6 +14,8 @@ import dualgrad as dg
 from dualgrad.compile.activity import summarise
 
 X = np.linspace(0.5, 1.5, 7)
+memset = ctypes.CDLL(None).memset
+memset.argtypes, memset.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t], ctypes.c_void_p
 
 
 @njit
@@ -43,6 +46,66 @@ def to_buffer(x, arrays):
 def to_memory_of_array(x, counts):
     np.frombuffer(counts, np.int64)[0] += 1
     return np.sum(x**2) * counts[0]
+
+
+Both = namedtuple("Both", "factor counts")
+first_of_square = dg.vmap(njit(lambda x, counts: x**2 + 0 * counted(counts)), in_axes=(0, None))
+
+
+@njit
+def counted(counts):
+    counts[0] += 1
+    return counts[0]
+
+
+@njit
+def counted_twice(counts):
+    counts[0] += 2
+    return counts[0]
+
+
+@njit
+def to_item_of_named_tuple(x, counts):
+    Both(2.0, counts).counts[0] += 1
+    return np.sum(x**2) * counts[0]
+
+
+@njit
+def to_field_of_new_instance(x, table):
+    Counter(table).table[0] += 1
+    return np.sum(x**2) * table[0]
+
+
+@njit
+def to_field_that_was_set(x, table):
+    counter = Counter(np.zeros(1))
+    counter.table = table
+    counter.table[0] += 1
+    return np.sum(x**2) * table[0]
+
+
+@njit
+def to_item_of_new_list(x, counts):
+    List([counts])[0][0] += 1
+    return np.sum(x**2) * counts[0]
+
+
+@njit
+def to_argument_of_either(x, counts):
+    function = counted if x[0] > 0 else counted_twice
+    return np.sum(x**2) * function(counts)
+
+
+@njit
+def to_argument_at_points(x, counts):
+    return np.sum(first_of_square(x, counts)) * counts[0]
+
+
+@njit
+def by_address(x, counts):
+    before = counts[0]
+    memset(counts.ctypes.data, 1, 8)
+    return np.sum(x**2) * (before + 1)
 
 
 @njit
@@ -184,6 +247,13 @@ ARGUMENTS = [
     (to_first_array, lambda: List([np.zeros(1)]), lambda it: it[0][0]),
     (to_dict, lambda: Dict.empty(types.int64, types.int64), len),
     (to_memory_of_array, lambda: np.zeros(1, np.int64), lambda it: it[0]),
+    (to_item_of_named_tuple, lambda: np.zeros(1), lambda it: it[0]),
+    (to_field_of_new_instance, lambda: np.zeros(1), lambda it: it[0]),
+    (to_field_that_was_set, lambda: np.zeros(1), lambda it: it[0]),
+    (to_item_of_new_list, lambda: np.zeros(1), lambda it: it[0]),
+    (to_argument_of_either, lambda: np.zeros(1), lambda it: it[0]),
+    (to_argument_at_points, lambda: np.zeros(1), lambda it: it[0]),
+    (by_address, lambda: np.zeros(1), lambda it: it[0]),
     (to_list_by_del, lambda: List([5, 6, 7, 8, 9]), len),
     (to_list_by_del, lambda: [5, 6, 7, 8, 9], len),
     (to_dict_by_del, two_keys, len),
@@ -208,6 +278,33 @@ def test_every_sweep_gets_arguments_as_they_came(f, make, look):
     for _ in range(2):
         np.testing.assert_allclose(dg.grad(f, chunk=2)(X, given), expected, rtol=1e-14)
         assert look(given) == before
+
+
+@njit
+def derivatives_by_a_tuple(x, room):
+    Both(1.0, room).counts[0] = x[0]
+    return room[0] ** 2
+
+
+@njit
+def summed(x, total):
+    total[0] += x
+    return x * total[0]
+
+
+sums = dg.vmap(summed, in_axes=(0, None))
+
+
+def test_derivatives_written_in_roundabout_ways():
+    room = np.zeros(1)
+    value, gradient = dg.value_and_grad(derivatives_by_a_tuple)(X, room)
+    assert value == X[0] ** 2
+    np.testing.assert_array_equal(gradient, [2 * X[0], 0, 0, 0, 0, 0, 0])
+    for f in (sums, njit(lambda x, total: sums(x, total))):
+        found = dg.jacobian(f, chunk=2)(X, room)
+        expected = np.tril(np.repeat(X[:, None], 7, axis=1)) + np.diag(np.cumsum(X))
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+    assert room == 0
 
 
 @pytest.mark.parametrize("f", [to_argument_of_method, to_argument_of_static_method])

@@ -7,6 +7,7 @@ is caught by type inference, since no dual converts to a float).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numba.core import ir, types
 
 from dualgrad.compile.buffers import can_carry, is_buffer
 from dualgrad.compile.callees import (
+    COMPARERS,
     READERS,
     UFUNCS,
     VIEWS,
@@ -35,6 +37,7 @@ from dualgrad.compile.frontend import (
     is_object_mode,
     typed,
 )
+from dualgrad.compile.overloads import holds_users, is_of_user, is_users_method
 from dualgrad.compile.refusals import refuse
 
 
@@ -193,6 +196,7 @@ class Activity:
                 self._share([owner.name, statement.value.name])
         elif isinstance(statement, ir.SetAttr):
             self._write(statement.target.name, [statement.value.name])
+            self._share([statement.target.name, statement.value.name])
         elif isinstance(statement, ir.DelItem):
             self._write(statement.target.name, [])
         elif isinstance(statement, (ir.Return, ir.Yield)):
@@ -224,7 +228,9 @@ class Activity:
 
     def _expression(self, target: str, expr: Any) -> None:
         operands = [var.name for var in expr.list_vars()]
-        if expr.op == "call":
+        if self._may_be_of_user(expr):
+            self._unknown(target, operands)
+        elif expr.op == "call":
             self._call(target, expr)
         elif expr.op == "inplace_binop":
             self._write(expr.lhs.name, [expr.rhs.name])
@@ -236,7 +242,25 @@ class Activity:
         elif expr.op in ("getitem", "static_getitem", "typed_getitem"):
             self._alias_or_copy(target, [expr.value.name], fresh=self._is_copy(expr))
         else:
+            if expr.op == "getattr" and expr.attr == "ctypes":  # whoever has the address may write
+                self._write(expr.value.name, [])
             self._alias_or_copy(target, operands, fresh=is_fresh(expr, self.code))
+
+    def _may_be_of_user(self, expr: Any) -> bool:
+        """Whether an operator may be code of a user's that is not known."""
+        if expr.op in ("getitem", "static_getitem", "typed_getitem", "getiter"):
+            return is_of_user(self._type(expr.value.name))
+        if expr.op not in ("binop", "unary", "inplace_binop") or expr.fn is operator.is_:
+            return False
+        return any(holds_users(self._type(var.name)) for var in expr.list_vars())
+
+    def _unknown(self, target: str, args: list[str]) -> None:
+        """What we know nothing of may draw, and store anything anywhere."""
+        self._draws = True
+        for arg in args:
+            self._write(arg, args)
+        self._share([target, *args])
+        self._flow(args, target)
 
     def _alias_or_copy(self, target: str, sources: list[str], fresh: bool) -> None:
         if not fresh:
@@ -262,7 +286,10 @@ class Activity:
         name = callee_name(self.code, expr)
         if isinstance(kind, types.BoundFunction):
             receiver = expr.func.name
-            self._draws |= isinstance(kind.this, types.ClassInstanceType)  # m.draw(*args)
+            compares = name in COMPARERS and any(holds_users(self._type(arg)) for arg in args)
+            if compares or is_users_method(kind):
+                self._unknown(target, [receiver, *args])
+                return
             array = isinstance(kind.this, types.Array)
             if (name in WRITERS) if array else (name not in READERS):
                 self._write(receiver, args)
@@ -271,10 +298,17 @@ class Activity:
                 self._share([receiver, *args])
             return
         key = getattr(kind, "typing_key", None)
-        self._draws |= isinstance(kind, types.FunctionType) or may_draw(key)
+        self._draws |= key is not None and may_draw(key)
         if isinstance(kind, types.ClassType):
             self._construct(kind, args, self.code.calltypes[expr].args)
-        if isinstance(key, UFUNCS):
+        if isinstance(kind, (types.ClassType, types.NamedTupleClass, types.TypeRef)):
+            self._share([target, *args])  # they are constructors
+            self._flow(args, target)
+        elif isinstance(kind, (types.NumberClass, types.DType, types.ExceptionClass)):
+            self._flow(args, target)
+        elif key is None or any(is_of_user(self._type(arg)) for arg in args):
+            self._unknown(target, args)
+        elif isinstance(key, UFUNCS):
             for output in args[key.nin :]:
                 self._write(output, args[: key.nin])
                 self._share([target, output])
@@ -286,13 +320,10 @@ class Activity:
                 self._write(output.name, args)
                 self._share([target, output.name])
             self._alias_or_copy(target, args, fresh=name not in VIEWS and not is_builtin(key))
-        elif isinstance(kind, (types.NumberClass, types.DType)):
-            self._flow(args, target)
-        else:  # a function we know nothing of may store anything anywhere
-            for arg in args:
-                self._write(arg, args)
-            self._share([target, *args])
-            self._flow(args, target)
+        else:
+            draws = self._draws  # as `may_draw` says
+            self._unknown(target, args)
+            self._draws = draws
 
     def _construct(self, kind: Any, args: list[str], arg_types: tuple[types.Type, ...]) -> None:
         """What the constructor of a jitclass does besides."""

@@ -36,6 +36,8 @@ READERS = frozenset(
     """get items keys values copy index count isdisjoint issubset issuperset union intersection
     difference symmetric_difference""".split()
 )
+#: methods that compare what they are given with items
+COMPARERS = frozenset("index count remove".split())
 #: functions that write into another argument, `out`, and its place where it is not named
 OUTPUTS = {"dot": 2, "outer": 2, "around": 2, "round": 2, "round_": 2, "clip": 3}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from numba.core import ir, ir_utils, types
 from numba.core.registry import cpu_target
 from numba.core.typing import signature
 
-from dualgrad.compile.packages import is_users, package, package_of
+from dualgrad.compile.packages import GENERAL, is_users, package
 
 
 def overload_of_user(kind: Any, sig: Any) -> Any:
@@ -23,12 +24,17 @@ def overload_of_user(kind: Any, sig: Any) -> Any:
     if isinstance(kind.typing_key, np.ufunc) or any(map(_is_rule, kind.templates)):
         return None
     entry = kind._impl_keys.get(sig.args)
+    return None if entry is None else _code_at(entry, kind, sig.args)
+
+
+def _code_at(entry: Any, kind: Any, arg_types: tuple[types.Type, ...]) -> Any:
+    """The code of a user that Numba has chosen of a function's."""
     for template in kind.templates:
         choose = getattr(template, "_overload_func", None)
-        if entry is None or choose is None or not is_users(choose):
+        if choose is None or not is_users(choose):
             continue
-        found = chosen_code(template, sig.args)
-        if found is not None and found.overloads[sig.args].entry_point == entry:
+        found = chosen_code(template, arg_types)
+        if found is not None and found.overloads[arg_types].entry_point == entry:
             return found
     return None
 
@@ -48,7 +54,7 @@ def _is_rule(template: Any) -> bool:
 
 
 def as_functions(func_ir: Any, typemap: Any, calltypes: Any) -> None:
-    """Write methods and attributes that are a user's code as calls of functions.
+    """Write methods, attributes and operators that are a user's code as calls of functions.
 
     Those are of jitclasses, or given by `@overload`. What they write to is then seen as of any
     function, and overloads are those that were chosen for values.
@@ -58,20 +64,26 @@ def as_functions(func_ir: Any, typemap: Any, calltypes: Any) -> None:
     for block in func_ir.blocks.values():
         body: list[Any] = []
         for statement in block.body:
-            expr: Any = getattr(statement, "value", None)
-            called = known.as_function(expr, statement) if isinstance(expr, ir.Expr) else None
-            if called is not None:
-                code, args, sig = called
-                loc, kws = expr.loc, ()
-                if expr.op == "call":
-                    methods.add(expr.func.name)
-                    kws = expr.kws
-                function = block.scope.redefine("$method", loc)
-                body.append(ir.Assign(ir.Global(function.name, code, loc), function, loc))
-                typemap[function.name] = types.Dispatcher(code)
-                statement.value = ir.Expr.call(function, args, kws, loc)
-                calltypes[statement.value] = sig.replace(pysig=inspect.signature(code.py_func))
-            body.append(statement)
+            called = known.as_function(statement)
+            if called is None:
+                body.append(statement)
+                continue
+            code, args, sig = called
+            loc, kws = statement.loc, ()
+            expr = getattr(statement, "value", None)
+            if isinstance(expr, ir.Expr) and expr.op == "call":
+                methods.add(expr.func.name)
+                kws = expr.kws
+            function = block.scope.redefine("$method", loc)
+            call = ir.Expr.call(function, args, kws, loc)
+            typemap[function.name] = types.Dispatcher(code)
+            calltypes[call] = sig.replace(pysig=inspect.signature(code.py_func))
+            target = getattr(statement, "target", None)
+            if not isinstance(statement, ir.Assign):  # it stores something
+                target = block.scope.redefine("$nothing", loc)
+                typemap[target.name] = sig.return_type
+            body.append(ir.Assign(ir.Global(function.name, code, loc), function, loc))
+            body.append(ir.Assign(call, target, loc))
         block.body = body
     if len(typemap) > known.variables:
         _remove_unused(func_ir, methods)
@@ -85,21 +97,50 @@ class _Known:
         self.func_ir, self.typemap, self.calltypes = func_ir, typemap, calltypes
         self.variables = len(typemap)
 
-    def as_function(self, expr: Any, statement: Any) -> Any:
-        """The code for an expression, what it is given, and the signature; None for most."""
-        kind = self.typemap.get(expr.func.name) if expr.op == "call" else None
-        if isinstance(kind, types.BoundFunction) and expr.vararg is None:
-            return self._method(expr, kind)
-        if expr.op == "getattr":
-            return self._attribute(expr, self.typemap.get(expr.value.name), statement.target)
-        for method, operands in _special_methods(expr, kind):
-            owner = self.typemap.get(operands[0].name)
-            code = getattr(owner, "jit_methods", {}).get(method)
-            if code is not None:
-                arg_types = [self.typemap[var.name] for var in operands]
-                returned = self.typemap[statement.target.name]
-                return code, operands, signature(returned, *arg_types)
+    def as_function(self, statement: Any) -> Any:
+        """The code for a statement, what it is given, and the signature; None for most."""
+        expr = getattr(statement, "value", None)
+        if isinstance(statement, ir.Assign) and isinstance(expr, ir.Expr):
+            kind = self.typemap.get(expr.func.name) if expr.op == "call" else None
+            if isinstance(kind, types.BoundFunction) and expr.vararg is None:
+                return self._method(expr, kind)
+            if expr.op == "getattr":
+                return self._attribute(expr, self._type(expr.value), statement.target)
+            function, given = _operation(expr, kind)
+            return self._operator(function, given, self._type(statement.target), expr)
+        if isinstance(statement, ir.SetAttr):
+            owner = self._type(statement.target)
+            setter = getattr(owner, "jit_props", {}).get(statement.attr, {}).get("set")
+            return self._called(setter, [statement.target, statement.value], types.none)
+        if isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
+            index = getattr(statement, "index_var", None) or statement.index
+            given = [statement.target, index, statement.value]
+            return self._operator(operator.setitem, given, types.none, statement)
         return None
+
+    def _type(self, var: Any) -> Any:
+        return self.typemap.get(var.name)
+
+    def _called(self, code: Any, given: list[Any], returned: Any) -> Any:
+        if code is None:
+            return None
+        arg_types = (types.unliteral(self._type(var)) for var in given)
+        return code, given, signature(returned, *arg_types)
+
+    def _operator(self, function: Any, given: list[Any], returned: Any, where: Any) -> Any:
+        if function is None or not all(isinstance(var, ir.Var) for var in given):
+            return None  # there is no variable of a fixed index
+        if not any(is_of_user(self._type(var)) for var in given):
+            return None
+        for method, operands in _special_methods(function, given):
+            code = getattr(self._type(operands[0]), "jit_methods", {}).get(method)
+            if code is not None:
+                return self._called(code, operands, returned)
+        kind = cpu_target.typing_context.resolve_value_type(function)
+        arg_types = getattr(self.calltypes.get(where), "args", ())
+        entry = getattr(kind, "_impl_keys", {}).get(arg_types)
+        code = None if entry is None else _code_at(entry, kind, arg_types)
+        return self._called(code, given, returned)
 
     def _method(self, expr: Any, kind: Any) -> Any:
         made = ir_utils.guard(ir_utils.get_definition, self.func_ir, expr.func)
@@ -107,43 +148,70 @@ class _Known:
             return None
         owner, sig = kind.this, self.calltypes[expr]
         args, whole = [made.value, *expr.args], signature(sig.return_type, owner, *sig.args)
-        if not isinstance(owner, types.ClassInstanceType):
+        alone = getattr(owner, "jit_static_methods", {}).get(made.attr)
+        if alone is not None:
+            return alone, expr.args, signature(sig.return_type, *sig.args)
+        code = getattr(owner, "jit_methods", {}).get(made.attr)
+        if code is None:
             code = _chosen_for(kind.template, whole.args)
-            return None if code is None else (code, args, whole)
-        if made.attr in owner.jit_static_methods:
-            alone = signature(sig.return_type, *sig.args)
-            return owner.jit_static_methods[made.attr], expr.args, alone
-        return owner.jit_methods[made.attr], args, whole
+        return None if code is None else (code, args, whole)
 
     def _attribute(self, expr: Any, owner: Any, target: Any) -> Any:
-        sig = signature(self.typemap.get(target.name), owner)
-        if isinstance(owner, types.ClassInstanceType):
-            getter = owner.jit_props.get(expr.attr, {}).get("get")
-            return None if getter is None else (getter, [expr.value], sig)
-        for template in cpu_target.typing_context._get_attribute_templates(owner):
-            if getattr(template, "_attr", None) == expr.attr and not template.is_method:
-                code = _chosen_for(template, (owner,))
-                return None if code is None else (code, [expr.value], sig)
-        return None
+        code = getattr(owner, "jit_props", {}).get(expr.attr, {}).get("get")
+        if expr.attr not in getattr(owner, "struct", {}):
+            for template in cpu_target.typing_context._get_attribute_templates(owner):
+                if getattr(template, "_attr", None) == expr.attr and not template.is_method:
+                    code = code or _chosen_for(template, (owner,))
+        return self._called(code, [expr.value], self._type(target))
 
 
-def _special_methods(expr: Any, kind: Any) -> Iterator[tuple[str, list[Any]]]:
-    """The methods of a jitclass that an operator or a builtin function may stand for."""
-    if expr.op == "call":
-        key = getattr(kind, "typing_key", None)
-        if key is not None and package_of(key) == "builtins" and len(expr.args) == 1:
-            yield f"__{getattr(key, '__name__', '')}__", list(expr.args)
-    elif expr.op in ("getitem", "static_getitem"):
-        index = expr.index_var if expr.op == "static_getitem" else expr.index
-        if index is not None:
-            yield "__getitem__", [expr.value, index]
-    elif expr.op == "unary":
-        yield f"__{expr.fn.__name__.strip('_')}__", [expr.value]
-    elif expr.op in ("binop", "inplace_binop"):
-        names = [getattr(expr, key).__name__ for key in ("fn", "immutable_fn") if key in expr._kws]
-        for name in names:
-            yield f"__{name.strip('_')}__", [expr.lhs, expr.rhs]
-        yield f"__r{names[-1].strip('_')}__", [expr.rhs, expr.lhs]
+_OF_USERS = {types.ClassInstanceType, types.StructRef}
+
+
+def is_of_user(ty: Any) -> bool:
+    """Whether operators and functions of values of a type may be a user's code."""
+    bases = type(ty).__mro__  # `isinstance` asks each class of Numba's
+    return not _OF_USERS.isdisjoint(bases) or package(type(ty).__module__) not in GENERAL
+
+
+def holds_users(ty: Any) -> bool:
+    """The same, or whether it holds such values: these are compared where it is."""
+    if isinstance(ty, types.BaseTuple):
+        return any(map(holds_users, ty))
+    inner = [getattr(ty, name, None) for name in ("dtype", "item_type", "key_type", "value_type")]
+    return is_of_user(ty) or any(it is not None and holds_users(it) for it in inner)
+
+
+def _operation(expr: Any, kind: Any) -> tuple[Any, list[Any]]:
+    """The function that an expression calls, and its operands; None for what calls none."""
+    if expr.op == "call" and not expr.kws and expr.vararg is None:
+        return getattr(kind, "typing_key", None), list(expr.args)
+    if expr.op in ("getitem", "static_getitem"):
+        return operator.getitem, [expr.value, expr._kws.get("index_var") or expr.index]
+    if expr.op == "unary":
+        return expr.fn, [expr.value]
+    if expr.op in ("binop", "inplace_binop"):
+        return expr.fn, [expr.lhs, expr.rhs]
+    return None, []
+
+
+def _special_methods(function: Any, given: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The methods of a jitclass that a function of its instances calls; what others do is theirs.
+
+    Not those that it calls for want of these: results may be of other types.
+    """
+    name = getattr(function, "__name__", "").strip("_")
+    yield f"__{name}__", given
+    if len(given) == 2 and name.startswith("i"):
+        yield f"__{name[1:]}__", given
+    if len(given) == 2:
+        yield f"__r{name}__", given[::-1]
+
+
+def is_users_method(kind: Any) -> bool:
+    """Whether a method is a user's code, or one of a user's type."""
+    choose = getattr(kind.template, "_overload_func", None)
+    return is_of_user(kind.this) or (choose is not None and is_users(choose))
 
 
 def _chosen_for(template: Any, arg_types: tuple[types.Type, ...]) -> Any:

@@ -205,16 +205,39 @@ class Transform(DerivedDispatcher):
         return transform(**states)
 
     def effect(self, arg_types: tuple[types.Type, ...], active: tuple[bool, ...]) -> Summary:
-        """What a call does to its arguments: nothing, but to `out`, which it returns."""
+        """What a call does to its arguments.
+
+        It writes to `out`, which it returns, and where it is the loop of a `vmap` to what the
+        function writes to. All else it copies.
+        """
         is_out = tuple(name == "out" for name in [*self.signature.parameters][: len(active)])
         result = any(active)
+        of_points = self._of_points(arg_types, active, is_out)
+        written = [*zip(of_points.active_args, of_points.written_args, strict=True)]
         return Summary(
-            tuple(on or (result and out) for on, out in zip(active, is_out, strict=True)),
-            is_out,
-            result,
+            tuple(
+                on or (result and out) or (becomes and here)
+                for on, out, (becomes, here) in zip(active, is_out, written, strict=True)
+            ),
+            tuple(out or here for out, (_, here) in zip(is_out, written, strict=True)),
+            result or of_points.active_result,
             tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
             draws=self._draws(arg_types),
         )
+
+    def _of_points(
+        self, arg_types: tuple[types.Type, ...], active: tuple[bool, ...], is_out: tuple[bool, ...]
+    ) -> Summary:
+        """What `vmap` lets its function do at the points; nothing for other transforms."""
+        if not isinstance(self.plan, VmapPlan):
+            return Summary.nothing(len(active))
+        from dualgrad.transforms import batch
+
+        given = [ty for ty, out in zip(arg_types, is_out, strict=True) if not out]
+        at_point = tuple(batch.point_types(batch.Mapped.of(self.plan, given), given))
+        effect = summarise(self.plan.function, at_point, active[: len(given)], False)
+        rest = (False,) * sum(is_out)
+        return Summary(effect.active_args + rest, effect.written_args + rest, effect.active_result)
 
     def _draws(self, arg_types: tuple[types.Type, ...]) -> bool:
         """Whether `f` may draw random numbers."""
