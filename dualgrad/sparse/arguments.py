@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-_FIXED = (float, int, bool, str, type(None))
+_FIXED = frozenset((float, int, bool, str, type(None)))
 
 
 def copied(arg: Any) -> Any:
@@ -30,14 +31,16 @@ def same(a: Any, b: Any) -> bool:
         return False
     if a is b and type(a) in _FIXED:
         return True
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and _same_bits(a, b)
     if isinstance(a, float):
-        return a.hex() == b.hex()
-    if isinstance(a, (complex, np.generic)):
-        return np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        if a == b:
+            return a != 0.0 or math.copysign(1.0, a) == math.copysign(1.0, b)
+        return a != a and b != b
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and _same_bits(a, b)
+    if isinstance(a, (complex, np.generic)):
+        return np.asarray(a).tobytes() == np.asarray(b).tobytes()
     if callable(a):
         return a is b
     return isinstance(a, (int, str, type(None))) and a == b

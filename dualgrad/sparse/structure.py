@@ -23,7 +23,7 @@ class Structure:
     matrix: Any  # a csr_array of bool with sorted indices: the pattern of the result
     colours: np.ndarray  # of each column, -1 for an empty one
     calls: dict[Any, Any] = field(default_factory=dict)  # of compiled code, by transform
-    _placed: dict[int, Any] = field(default_factory=dict)
+    _given: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
 
     @functools.cached_property
     def count(self) -> int:
@@ -37,6 +37,12 @@ class Structure:
 
     def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
         """The same and more, for a kernel of `n` lanes that compares or does not."""
+        found = self._given.get((n, compares))
+        if found is None:
+            found = self._given[n, compares] = self._arrays_for(n, compares)
+        return found
+
+    def _arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
         return self.arrays
 
     @property
@@ -89,19 +95,17 @@ class ByRows(Structure):
         own = self.matrix
         return own.shape[0], own.indptr, _fixed(self.colours[own.indices]), own.indices
 
-    def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
+    def _arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
         """The places too, empty where one sweep does not do or something is compared."""
         return *self.arrays, self._places(0 if compares or self.count > n else n)
 
     def _places(self, n: int) -> np.ndarray:
         """Which number of the memory of the result each entry is: values have `n` lanes each."""
-        if n not in self._placed:
-            _, starts, slots, _ = self.arrays
-            rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts) if n else 0)
-            found = rows * (n + 1) + 1 + slots[: rows.size]
-            is_small = len(starts) * (n + 1) < np.iinfo(np.int32).max
-            self._placed[n] = _fixed(found.astype(np.int32 if is_small else np.int64))
-        return self._placed[n]
+        _, starts, slots, _ = self.arrays
+        rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts) if n else 0)
+        found = rows * (n + 1) + 1 + slots[: rows.size]
+        is_small = len(starts) * (n + 1) < np.iinfo(np.int32).max
+        return _fixed(found.astype(np.int32 if is_small else np.int64))
 
 
 class ByColumns(ByRows):
@@ -114,7 +118,7 @@ class ByColumns(ByRows):
         starts, rows = _fixed(own.indptr), _fixed(own.indices)
         return own.shape[0], starts, rows[:0], rows
 
-    def arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
+    def _arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
         """No places: what is added up has none."""
         return *self.arrays, self._places(0)
 

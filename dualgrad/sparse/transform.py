@@ -108,15 +108,15 @@ class Sparse:
 
     def _evaluate(self, args: tuple[Any, ...], out: Any) -> Any:
         known = self._at(args)
-        memory = self._buffer(known.structure, out)
-        if isinstance(memory, np.ndarray):  # afterwards entries are compared, or computed again
-            args = tuple(apart(arg, memory) for arg in args)
+        buffer = self._buffer(known.structure, out)
         compare = self.verify
         if compare is None:
             compare = known.is_local or not same(known.others, self._others(args))
+        if compare and isinstance(buffer, np.ndarray):  # it is written to before
+            args = tuple(apart(arg, buffer) for arg in args)
         draw_again = _drawing_again(args) if compare and known.draws else None
         try:
-            data, wrong = self._run(known, args, out, compare, draw_again)
+            data, wrong = self._run(known, args, buffer, compare, draw_again)
         except WrongPattern:
             if self.given is not None:
                 raise
@@ -131,11 +131,11 @@ class Sparse:
         if draw_again is not None:
             draw_again()
         known = self._keep(args, self._detected(args))
-        data, _ = self._run(known, args, out, False)
+        data, _ = self._run(known, args, self._buffer(known.structure, out), False)
         return self._result(known.structure, data, out)
 
     def _run(
-        self, known: Known, args: tuple[Any, ...], out: Any, compare: bool, draw_again: Any = None
+        self, known: Known, args: tuple[Any, ...], data: Any, compare: bool, draw_again: Any = None
     ) -> tuple[Any, Any]:
         """The entries, and those rows in which they are wrong; False if there are none."""
         structure = known.structure
@@ -145,7 +145,6 @@ class Sparse:
         in_lane = compare and (self.plan.sums or not self.plan.parallel)
         n = self._lanes(structure, in_lane and known.is_local)
         kernel, arrays = self._kernel(n, in_lane), structure.arrays_for(n, in_lane)
-        data = self._buffer(structure, out)
         if in_lane:
             error, probe = np.zeros(structure.compared), structure.direction
             result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
