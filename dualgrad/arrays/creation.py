@@ -10,6 +10,7 @@ from numba.core.typing import npydecl
 from numba.np import arraymath, arrayobj
 
 from dualgrad.arrays.borrow import borrow, dual_overload, level_of
+from dualgrad.pages import new_array
 from dualgrad.types import DualType, over
 
 borrow(arrayobj.numpy_linspace, np.linspace)
@@ -53,3 +54,14 @@ def _parse(context: Any, ty: Any) -> Any:
 
 
 npydecl._parse_nested_sequence = arrayobj._parse_nested_sequence = _parse
+
+_empty_nd_impl = arrayobj._empty_nd_impl
+
+
+def _new(context: Any, builder: Any, ty: Any, shape: Any) -> Any:
+    """Allocate arrays of duals as ours are: the long ones in huge pages."""
+    allocate = new_array if isinstance(ty.dtype, DualType) else _empty_nd_impl
+    return allocate(context, builder, ty, shape)
+
+
+arrayobj._empty_nd_impl = arraymath._empty_nd_impl = _new
