@@ -290,6 +290,7 @@ def test_hessian_of_a_determinant_near_zero() -> None:
             sign = np.linalg.det(np.eye(3)[[i, j, k]] @ np.eye(3)[[p, q, r]].T)
             expected[i, p, j, q] = round(sign) * a[k, r]
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+    assert dg.hessian(njit(lambda a: np.linalg.det(a)))(np.empty((0, 0))).shape == (0, 0, 0, 0)
 
 
 def test_determinant_of_a_singular_matrix() -> None:

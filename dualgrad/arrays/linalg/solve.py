@@ -168,7 +168,9 @@ def _det(a: Any) -> Any:
 
 @register_jitable
 def _is_near_singular(x: Any, inverse: Any) -> bool:
-    """Whether derivatives of ``det(A) inv(A)`` cancel: of the last digits as many as it has."""
+    """Whether derivatives of ``det(A) inv(A)`` cancel: of their digits about as many are lost."""
+    if len(x) == 0:
+        return False
     largest, largest_of_inverse = np.abs(x[0, 0]), np.abs(inverse[0, 0])
     for i in range(len(x)):
         for j in range(len(x)):
