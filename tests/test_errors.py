@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numba import cfunc, float32, float64, literal_unroll, njit, objmode, types, vectorize
 from numba.experimental import jitclass
+from numba.typed import List
 
 import dualgrad as dg
 
@@ -379,6 +381,7 @@ def by_helper(x):
     return room.v[0] * x
 
 
+Pair = namedtuple("Pair", "first second")
 OF_ONE = np.dtype([("a", np.float64)])
 
 
@@ -394,6 +397,20 @@ def by_another_name(x):
     room = Room()
     v = same(room.v)
     v[0] = x
+    return room.v[0] * x
+
+
+@njit
+def in_a_list(x):
+    room = Room()
+    List([room.v])[0][0] = x
+    return room.v[0] * x
+
+
+@njit
+def in_a_named_tuple(x):
+    room = Room()
+    Pair(1.0, room.v).second[0] = x
     return room.v[0] * x
 
 
@@ -424,7 +441,10 @@ def its_own(x, room):
     return v[0] * v[1] * x
 
 
-FIELDS = [by_helper, by_record, by_another_name, in_place, as_a_whole, to_argument]
+FIELDS = [
+    by_helper, by_record, by_another_name, in_a_list, in_a_named_tuple, in_place, as_a_whole,
+    to_argument,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("f", FIELDS, ids=lambda f: f.__name__)

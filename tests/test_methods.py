@@ -147,6 +147,24 @@ def by_overloaded_operator(x, counter):
     return np.sum(x**2) * (counter * 2.0)
 
 
+def add(counter, factor):
+    """A function that has the name of an operator, and nothing to do with it."""
+    raise NotImplementedError
+
+
+@overload(add)
+def _add(counter, factor):
+    def add(counter, factor):
+        counter.calls += 5
+        return counter.calls * factor
+
+    return add
+
+
+def by_function_named_as_operator(x, counter):
+    return np.sum(x**2) * add(counter, 2.0)
+
+
 def by_overloaded_method(x, counter):
     return np.sum(x**2) * counter.once()
 
@@ -188,7 +206,8 @@ OPERATIONS = [
     by_item, by_item_of_variable, by_assignment, by_length, by_operator, by_operator_in_place,
     by_sign, by_membership, by_truth, by_negation, by_conversion, by_function_of_operator,
     by_comparison_of_items, by_comparison_of_tuples, by_inequality, by_method_like_a_lists,
-    by_setter, by_overloaded_operator, by_overloaded_method, by_overloaded_attribute,
+    by_setter, by_function_named_as_operator, by_overloaded_operator, by_overloaded_method,
+    by_overloaded_attribute,
 ]  # fmt: skip
 
 

@@ -286,6 +286,18 @@ def derivatives_by_a_tuple(x, room):
     return room[0] ** 2
 
 
+@jitclass([("calls", int64)])
+class Marked:
+    def __init__(self, value, room):
+        room[0] = value
+        self.calls = 2
+
+
+@njit
+def derivatives_by_a_constructor(x, room):
+    return Marked(x[0], room).calls * room[0] ** 2
+
+
 @njit
 def summed(x, total):
     total[0] += x
@@ -297,9 +309,10 @@ sums = dg.vmap(summed, in_axes=(0, None))
 
 def test_derivatives_written_in_roundabout_ways():
     room = np.zeros(1)
-    value, gradient = dg.value_and_grad(derivatives_by_a_tuple)(X, room)
-    assert value == X[0] ** 2
-    np.testing.assert_array_equal(gradient, [2 * X[0], 0, 0, 0, 0, 0, 0])
+    for f, factor in [(derivatives_by_a_tuple, 1), (derivatives_by_a_constructor, 2)]:
+        value, gradient = dg.value_and_grad(f, chunk=2)(X, room)
+        assert value == factor * X[0] ** 2
+        np.testing.assert_array_equal(gradient, [2 * factor * X[0], 0, 0, 0, 0, 0, 0])
     for f in (sums, njit(lambda x, total: sums(x, total))):
         found = dg.jacobian(f, chunk=2)(X, room)
         expected = np.tril(np.repeat(X[:, None], 7, axis=1)) + np.diag(np.cumsum(X))

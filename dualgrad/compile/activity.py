@@ -31,12 +31,7 @@ from dualgrad.compile.callees import (
     may_draw,
     outputs,
 )
-from dualgrad.compile.frontend import (
-    Typed,
-    derived,
-    is_object_mode,
-    typed,
-)
+from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
 from dualgrad.compile.overloads import holds_users, is_of_user, is_users_method
 from dualgrad.compile.refusals import refuse
 
@@ -254,9 +249,9 @@ class Activity:
             return False
         return any(holds_users(self._type(var.name)) for var in expr.list_vars())
 
-    def _unknown(self, target: str, args: list[str]) -> None:
+    def _unknown(self, target: str, args: list[str], draws: bool = True) -> None:
         """What we know nothing of may draw, and store anything anywhere."""
-        self._draws = True
+        self._draws |= draws
         for arg in args:
             self._write(arg, args)
         self._share([target, *args])
@@ -321,9 +316,7 @@ class Activity:
                 self._share([target, output.name])
             self._alias_or_copy(target, args, fresh=name not in VIEWS and not is_builtin(key))
         else:
-            draws = self._draws  # as `may_draw` says
-            self._unknown(target, args)
-            self._draws = draws
+            self._unknown(target, args, may_draw(key))
 
     def _construct(self, kind: Any, args: list[str], arg_types: tuple[types.Type, ...]) -> None:
         """What the constructor of a jitclass does besides."""
@@ -332,7 +325,7 @@ class Activity:
         self._draws |= effect.draws
         if any(effect.written_args[1:]):
             for arg in args:
-                self._write(arg, [])
+                self._write(arg, args)
 
     def effect_of(
         self, expr: Any, dispatcher: Any, result: bool = False

@@ -99,7 +99,7 @@ def callee_name(code: Typed, expr: Any) -> str:
 
 def is_library(key: Any) -> bool:
     """Whether a called function is NumPy's or Python's own, whose behaviour we know."""
-    return package_of(key) in KNOWN
+    return key is not None and package_of(key) in KNOWN
 
 
 def may_draw(key: Any) -> bool:
@@ -128,6 +128,8 @@ def is_fresh(expr: Any, code: Typed) -> bool:
     if isinstance(kind, types.BoundFunction):
         return isinstance(kind.this, types.Array) and name not in VIEWS
     key = getattr(kind, "typing_key", None)
+    if key is None:  # a constructor, or a function that is not known
+        return not any(is_buffer(code.typemap.get(var.name)) for var in call_arguments(expr))
     if isinstance(key, UFUNCS):
         return len(call_arguments(expr)) <= key.nin
     if any(is_buffer(code.typemap.get(output.name)) for output in outputs(expr, name)):

@@ -12,7 +12,7 @@ from numba.core import ir, ir_utils, types
 from numba.core.registry import cpu_target
 from numba.core.typing import signature
 
-from dualgrad.compile.packages import GENERAL, is_users, package
+from dualgrad.compile.packages import GENERAL, is_users, package, package_of
 
 
 def overload_of_user(kind: Any, sig: Any) -> Any:
@@ -132,14 +132,13 @@ class _Known:
             return None  # there is no variable of a fixed index
         if not any(is_of_user(self._type(var)) for var in given):
             return None
-        for method, operands in _special_methods(function, given):
-            code = getattr(self._type(operands[0]), "jit_methods", {}).get(method)
-            if code is not None:
-                return self._called(code, operands, returned)
         kind = cpu_target.typing_context.resolve_value_type(function)
         arg_types = getattr(self.calltypes.get(where), "args", ())
         entry = getattr(kind, "_impl_keys", {}).get(arg_types)
         code = None if entry is None else _code_at(entry, kind, arg_types)
+        methods = getattr(self._type(given[0]), "jit_methods", {})
+        for name in _special_methods(function):
+            code = code or methods.get(name)
         return self._called(code, given, returned)
 
     def _method(self, expr: Any, kind: Any) -> Any:
@@ -195,17 +194,23 @@ def _operation(expr: Any, kind: Any) -> tuple[Any, list[Any]]:
     return None, []
 
 
-def _special_methods(function: Any, given: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """The methods of a jitclass that a function of its instances calls; what others do is theirs.
+def _special_methods(function: Any) -> Iterator[str]:
+    """The methods of a jitclass that an operator or builtin function of its instances calls.
 
     Not those that it calls for want of these: results may be of other types.
     """
-    name = getattr(function, "__name__", "").strip("_")
-    yield f"__{name}__", given
-    if len(given) == 2 and name.startswith("i"):
-        yield f"__{name[1:]}__", given
-    if len(given) == 2:
-        yield f"__r{name}__", given[::-1]
+    if package_of(function) in ("operator", "_operator", "builtins"):
+        name = function.__name__.strip("_")
+        yield f"__{name}__"
+        if function in _IN_PLACE:
+            yield f"__{name[1:]}__"
+
+
+#: Operators for which those stand in that make a new object.
+_IN_PLACE = frozenset(
+    getattr(operator, f"i{name}")
+    for name in "add and floordiv lshift matmul mod mul or pow rshift sub truediv xor".split()
+)
 
 
 def is_users_method(kind: Any) -> bool:

@@ -221,7 +221,10 @@ class Transform(DerivedDispatcher):
             ),
             tuple(out or here for out, (_, here) in zip(is_out, written, strict=True)),
             result or of_points.active_result,
-            tuple(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
+            (
+                *(frozenset({k, -1}) for k, out in enumerate(is_out) if out),
+                *(group - {-1} for group in of_points.shared),  # results are new arrays
+            ),
             draws=self._draws(arg_types),
         )
 
@@ -237,7 +240,9 @@ class Transform(DerivedDispatcher):
         at_point = tuple(batch.point_types(batch.Mapped.of(self.plan, given), given))
         effect = summarise(self.plan.function, at_point, active[: len(given)], False)
         rest = (False,) * sum(is_out)
-        return Summary(effect.active_args + rest, effect.written_args + rest, effect.active_result)
+        return effect._replace(
+            active_args=effect.active_args + rest, written_args=effect.written_args + rest
+        )
 
     def _draws(self, arg_types: tuple[types.Type, ...]) -> bool:
         """Whether `f` may draw random numbers."""
