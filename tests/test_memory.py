@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
+from numba.typed import List
 
 import dualgrad as dg
 
@@ -66,6 +67,12 @@ def picky_number(x):
     return x * x
 
 
+@njit
+def to_shared(x, arrays):
+    arrays[0][0] += 1.0
+    return x * arrays[1][0]
+
+
 number = dg.derivative(lambda x: x**3)
 gradient, of_mapped = dg.grad(total, chunk=2), dg.vmap(dg.grad(total))
 
@@ -89,6 +96,7 @@ columns, curvature, second, everything = (
 )
 into = dg.jacobian(written, out_argnum=1, chunk=2)
 squares = dg.jacobian(lambda x: x * x, chunk=2)
+through_list, parts = dg.derivative(to_shared), List([np.ones(3)] * 2)
 by_two = dg.grad(lambda a, x: a * total(x), argnums=(0, 1), chunk=2)
 
 TRANSFORMS: dict[str, Callable[[], Any]] = {
@@ -107,6 +115,7 @@ TRANSFORMS: dict[str, Callable[[], Any]] = {
     "custom_jvp": lambda: columns(X),
     "nested": lambda: nested(X),
     "inside njit": lambda: descend(X),
+    "arrays in a list": lambda: through_list(2.0, parts),
 }
 
 

@@ -25,7 +25,7 @@ from dualgrad.custom import runtime
 from dualgrad.custom.jvp import effect_of_code
 from dualgrad.errors import NotDifferentiable
 from dualgrad.transforms.copies import private
-from dualgrad.transforms.overlap import extents_meet
+from dualgrad.transforms.extents import extents_meet
 from dualgrad.transforms.sweep import compiled, indented
 from dualgrad.types import DualType, PatternType, SeriesType, depth, duals_in, primal
 

@@ -29,7 +29,7 @@ from dualgrad.compile.promote import (
 from dualgrad.compile.rewrite import is_items
 from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
-from dualgrad.transforms import draws, lanes_io, overlap, plans, streams
+from dualgrad.transforms import draws, extents, lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
 from dualgrad.transforms.copies import check_copies, check_repeats, private
 from dualgrad.transforms.runtime import largest, place, smallest
@@ -109,7 +109,7 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
-        lanes_io.with_tangent, overlap.extents_meet, overlap.items_meet, overlap.same_instance,
+        lanes_io.with_tangent, extents.extents_meet, extents.meets_itself, extents.memories_meet,
         recall_values,
         record_values, streams.columns_before, streams.empty,
         streams.end_stream, streams.stream_lanes, streams.streams,
@@ -300,7 +300,12 @@ class Sweep:
         out = self.plan.out_argnum
         written = [k for k, on in enumerate(self.effect.written_args) if on and k != out]
         hidden = [types.none if k == out else ty for k, ty in enumerate(self.types)]
-        return overlap.refusals(hidden, written, self.plan.params)
+        yield from overlap.refusals(hidden, written, self.plan.params)
+        inputs = {it.k for it in self.inputs}
+        for k in written:
+            ty = self.types[k]
+            if self.effect.active_args[k] and k not in inputs and promoted(ty, self.dual) != ty:
+                yield from overlap.refused_repeats(f"a{k}", ty, self.plan.params[k])
 
     def run(self, gather: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""

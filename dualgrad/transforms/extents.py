@@ -1,0 +1,289 @@
+"""Which memory values lie in: rows of a first byte, the byte after the last, and a copy's place.
+
+Arrays lie where their items do, also inside of containers and of instances of jitclasses. What is
+passed by reference, such as a list, lies at its own address, as one byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload, register_jitable
+from numba.np import arrayobj
+
+from dualgrad.generated import generated
+from dualgrad.transforms.lanes_io import present
+
+#: What is passed by reference, and holds other values.
+OBJECTS = (
+    types.ClassInstanceType, types.List, types.ListType, types.DictType, types.Set,
+)  # fmt: skip
+
+
+def items_of(ty: types.Type) -> list[types.Type]:
+    """The types of what values of this type hold."""
+    if isinstance(ty, types.ClassInstanceType):
+        return list(ty.struct.values())
+    if isinstance(ty, types.BaseTuple):
+        return list(ty)
+    names = {
+        types.Optional: "type", types.List: "dtype", types.Set: "dtype",
+        types.ListType: "item_type", types.DictType: "value_type",
+    }  # fmt: skip
+    return [getattr(ty, name) for kind, name in names.items() if isinstance(ty, kind)]
+
+
+def memory_kinds(ty: types.Type) -> set[Any]:
+    """What kinds of memory values of a type lie in; those of no common kind share none."""
+    kinds = {it for item in items_of(ty) for it in memory_kinds(item)}
+    if isinstance(ty, types.Array):
+        kinds.add(types.Array)
+    elif isinstance(ty, OBJECTS):
+        kinds.add(ty)
+    return kinds
+
+
+# ------------------------------------------------------------------------ addresses
+
+
+def array_parts(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any, Any]:
+    """An array as a structure, its shape and its strides."""
+    array = context.make_array(ty)(context, builder, value)
+    shape = cgutils.unpack_tuple(builder, array.shape, ty.ndim)
+    return array, shape, cgutils.unpack_tuple(builder, array.strides, ty.ndim)
+
+
+def _ends(context: Any, builder: Any, ty: Any, value: Any) -> tuple[Any, Any]:
+    array, *parts = array_parts(context, builder, ty, value)
+    return arrayobj.get_array_memory_extents(context, builder, ty, array, *parts, array.data)
+
+
+@intrinsic
+def _extent(typingctx: Any, array: Any) -> Any:
+    """Where the first item of an array that has some begins in memory, and where the last ends."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return cgutils.pack_array(builder, _ends(context, builder, array, args[0]))
+
+    return types.UniTuple(types.intp, 2)(array), codegen
+
+
+@intrinsic
+def extents_meet(typingctx: Any, a: Any, b: Any) -> Any:
+    """Whether some item of an array lies between the first and the last of another."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        ends = [
+            it for pair in zip(sig.args, args, strict=True) for it in _ends(context, builder, *pair)
+        ]
+        return arrayobj.extents_may_overlap(context, builder, *ends)
+
+    return types.boolean(a, b), codegen
+
+
+@intrinsic
+def _put_addresses(typingctx: Any, array: Any, out: Any) -> Any:
+    """Write where the items of an array lie to an array of integers of its shape."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        it, shape, strides = array_parts(context, builder, sig.args[0], args[0])
+        to, _, steps = array_parts(context, builder, sig.args[1], args[1])
+        intp = context.get_value_type(types.intp)
+        with cgutils.loop_nest(builder, shape, intp=intp) as index:
+            item, place = (
+                cgutils.get_item_pointer2(context, builder, x.data, shape, s, ty.layout, index)
+                for x, s, ty in zip((it, to), (strides, steps), sig.args, strict=True)
+            )
+            builder.store(builder.ptrtoint(item, intp), place)
+        return context.get_dummy_value()
+
+    return types.void(array, out), codegen
+
+
+@intrinsic
+def address_of(typingctx: Any, array: Any) -> Any:
+    """Where the items of an array begin, in the order of their indices."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(array), codegen
+
+
+def has_data(ty: types.Type) -> bool:
+    """Whether what is passed by reference has its data at an address of their own."""
+    return not isinstance(ty, (types.List, types.Set))
+
+
+@intrinsic
+def reference_of(typingctx: Any, x: Any) -> Any:
+    """The addresses of what is passed by reference and of its data; 0 for fields never set."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.make_helper(builder, x, value=args[0])
+        intp = context.get_value_type(types.intp)
+        places = value.meminfo, value.data if has_data(x) else value.meminfo
+        return cgutils.pack_array(builder, [builder.ptrtoint(it, intp) for it in places])
+
+    return types.UniTuple(types.intp, 2)(x), codegen
+
+
+# ----------------------------------------------------------------------------- rows
+
+#: What `to` of a row says before there is a copy.
+ARRAY, OBJECT = 1, 0
+
+
+@register_jitable
+def _put_row(rows: Any, n: int, first: int, end: int, kind: int) -> int:
+    if n < len(rows):
+        rows[n, 0], rows[n, 1], rows[n, 2] = first, end, kind
+    return n + 1
+
+
+def _noted(x: Any, rows: Any, n: int, exact: bool) -> int:
+    """Put a row for all that is in `x` from row `n` on, while there is room; the next number.
+
+    Arrays that are not contiguous have a row for each item where it has to be exact: the items of
+    others may lie between theirs.
+    """
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(_noted, strict=False)  # strict would compare type hints, which lambdas cannot have
+def _note(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+    if not memory_kinds(x):
+        return lambda x, rows, n, exact: n
+    if isinstance(x, types.Array):
+        return _note_scattered if x.layout == "A" else _note_array
+    if isinstance(x, types.Optional):
+        return lambda x, rows, n, exact: n if x is None else _noted(present(x), rows, n, exact)
+    if isinstance(x, types.BaseTuple):
+        return _one_by_one([f"x[{k}]" for k in range(len(x))], "n")
+    if isinstance(x, types.ClassInstanceType):
+        return _one_by_one(
+            [f"x.{name}" for name, ty in x.struct.items() if memory_kinds(ty)],
+            "note_object(x, rows, n)", "reference_of(x)[0] == 0",
+        )  # fmt: skip
+    if not any(memory_kinds(item) for item in items_of(x)):
+        return lambda x, rows, n, exact: _note_object(x, rows, n)
+    return _note_values if isinstance(x, types.DictType) else _note_items
+
+
+def _one_by_one(items: list[str], start: str, absent: str = "False") -> Any:
+    source = start
+    for item in items:
+        source = f"noted({item}, rows, {source}, exact)"
+    return generated(
+        f"lambda x, rows, n, exact: n if {absent} else {source}",
+        noted=_noted, note_object=_note_object, reference_of=reference_of,
+    )  # fmt: skip
+
+
+@register_jitable
+def _note_object(x: Any, rows: Any, n: int) -> int:
+    address = reference_of(x)[0]
+    return _put_row(rows, n, address, address + 1, OBJECT) if address else n
+
+
+def _note_array(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+    return _put_extent(x, rows, n)
+
+
+def _note_scattered(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+    if not exact or x.size == 0:
+        return _put_extent(x, rows, n)
+    addresses = np.empty(x.shape, np.intp)
+    _put_addresses(x, addresses)
+    for first in addresses.flat:
+        n = _put_row(rows, n, first, first + x.itemsize, ARRAY)
+    return n
+
+
+@register_jitable
+def _put_extent(x: Any, rows: Any, n: int) -> int:
+    if x.size == 0:
+        return n
+    first, end = _extent(x)
+    return _put_row(rows, n, first, end, ARRAY)
+
+
+def _note_items(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+    if reference_of(x)[0] == 0:
+        return n
+    n = _note_object(x, rows, n)
+    for it in x:
+        n = _noted(it, rows, n, exact)
+    return n
+
+
+def _note_values(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+    if reference_of(x)[0] == 0:
+        return n
+    n = _note_object(x, rows, n)
+    for it in x.values():
+        n = _noted(it, rows, n, exact)
+    return n
+
+
+@register_jitable
+def memory_of(x: Any, exact: bool) -> Any:
+    """The rows of all that is in `x`, in the order of their first bytes."""
+    rows = np.empty((_noted(x, np.empty((0, 4), np.intp), 0, exact), 4), np.intp)
+    _noted(x, rows, 0, exact)
+    _sort(rows)
+    return rows
+
+
+@register_jitable
+def _sort(rows: Any) -> None:
+    """Shell's sort by the first column: np.argsort takes five times as long to compile."""
+    gap = len(rows) // 2
+    while gap:
+        for start in range(gap, len(rows)):
+            k = start
+            while k >= gap and rows[k, 0] < rows[k - gap, 0]:
+                for column in range(3):
+                    this, other = rows[k, column], rows[k - gap, column]
+                    rows[k, column], rows[k - gap, column] = other, this
+                k -= gap
+        gap = 1 if gap == 2 else gap * 5 // 11
+
+
+@register_jitable
+def merged(rows: Any) -> Any:
+    """Rows without a byte in common, for the same memory."""
+    n = 0
+    for row in rows:
+        if n and row[0] < rows[n - 1, 1]:
+            rows[n - 1, 1] = max(row[1], rows[n - 1, 1])
+        else:
+            for column in range(3):  # row by row, it takes Numba seconds to compile its errors
+                rows[n, column] = row[column]
+            n += 1
+    return rows[:n]
+
+
+@register_jitable
+def meets_itself(x: Any) -> bool:
+    """Whether some memory is in `x` more than once."""
+    rows = memory_of(x, True)
+    return len(merged(rows)) < len(rows)
+
+
+@register_jitable
+def memories_meet(x: Any, y: Any) -> bool:
+    """Whether some memory is in `x` and in `y`."""
+    a, b = merged(memory_of(x, True)), merged(memory_of(y, True))
+    i = j = 0
+    while i < len(a) and j < len(b):
+        if a[i, 1] <= b[j, 0]:
+            i += 1
+        elif b[j, 1] <= a[i, 0]:
+            j += 1
+        else:
+            return True
+    return False
