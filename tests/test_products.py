@@ -352,3 +352,21 @@ def test_seeds_of_second_derivatives() -> None:
     w = np.random.default_rng(2).normal(size=(80, 30))
     got = dg.hessian(square_of_product)(np.ones(30), w)
     np.testing.assert_allclose(got, 2 * w.T @ w, rtol=1e-13, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 21, 100])
+def test_constants_into_memory_of_derivatives(n: int) -> None:
+    """They overwrite the tangents, by loops or, where the product is large, by BLAS."""
+    ones = np.ones((n, n))
+
+    @njit
+    def written_anew(x):  # type: ignore[no-untyped-def]
+        matrix, vector = np.empty((n, n)), np.empty(n)
+        np.dot(ones * x, ones, matrix)
+        np.dot(ones * x, ones[0], vector)
+        before = matrix[0, 0] + vector[0]
+        np.dot(ones, ones, matrix)
+        np.dot(ones, ones[0], vector)
+        return before * matrix[n - 1, 0] * vector[n - 1]
+
+    assert dg.value_and_derivative(written_anew)(1.5) == (3.0 * n**3, 2.0 * n**3)

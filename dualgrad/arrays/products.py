@@ -253,6 +253,7 @@ def _tangents(a: types.Array, b: types.Array, level: DualType) -> Callable[..., 
     # the product of two series is not linear in their coefficients, and sets are no numbers
     by_blas = not (a_active and b_active and isinstance(level, SeriesType))
     by_blas &= not isinstance(level, PatternType)
+    by_blas &= a_active or b_active  # else there is nothing to multiply, but tangents to clear
     by_blas &= (values_are_plain(a) or not b_active) and (values_are_plain(b) or not a_active)
     result, size = row if a.ndim == 1 else column, _size(level)
     most, kept = BLAS_UP_TO if by_blas else -1, 1.0 if b_active else 0.0
