@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from numba import njit
@@ -308,6 +309,28 @@ def test_determinant_of_a_singular_matrix() -> None:
     value, gradient = dg.value_and_grad(slogdet, chunk=3)(x)
     assert value == -np.inf
     assert gradient.tolist() == [[np.inf, -np.inf], [-np.inf, np.inf]]
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, -1.0, 2.5])
+def test_norm_by_its_order(p: float) -> None:
+    x = np.array([1.0, -2.0, 3.0])
+
+    @njit
+    def norm(p, x):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x, p)
+
+    def exact(p: Any) -> Any:
+        return mp.fsum(mp.mpf(abs(it)) ** p for it in x) ** (1 / p)
+
+    with mp.workdps(50):
+        first, second = float(mp.diff(exact, p)), float(mp.diff(exact, p, 2))
+    value, slope = dg.value_and_derivative(norm)(p, x)
+    assert value == norm(p, x)
+    assert slope == pytest.approx(first, rel=1e-14)
+    assert dg.derivative(dg.derivative(norm))(p, x) == pytest.approx(second, rel=1e-13)
+    by_both = dg.grad(norm, argnums=(0, 1))(p, x)
+    np.testing.assert_allclose(by_both[0], first, rtol=1e-14)
+    np.testing.assert_array_equal(by_both[1], dg.grad(norm, argnums=1)(p, x))
 
 
 def test_norm_at_zero() -> None:

@@ -14,7 +14,34 @@ from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import with_value
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.values import values, values_of
-from dualgrad.types import PatternType, SeriesType, real_of
+from dualgrad.types import DualType, PatternType, SeriesType, real_of
+
+
+@dual_overload(np.linalg.norm)
+def _norm_by_order(x: Any, ord: Any = None) -> Any:
+    """Where the order has a tangent: Numba's code for orders 1 and 2 does not look at it."""
+    if not isinstance(ord, DualType) or getattr(x, "ndim", 0) != 1:
+        return None
+
+    def norm(x: Any, ord: Any = None) -> Any:
+        p = values(ord)
+        if x.size == 0 or p == 0 or np.isinf(p):
+            return np.linalg.norm(x, p)
+        if p == 1 or p == 2:
+            y = np.linalg.norm(x, p)  # a difference of zero has the slopes by the order alone
+            return y + (_general(x, ord) - _general(x, p)) if y else y
+        return _general(x, ord)
+
+    return norm
+
+
+@register_jitable
+def _general(x: Any, p: Any) -> Any:
+    total = 0.0 * p
+    for item in x:
+        total += abs(item) ** p
+    return total ** (1.0 / p)
+
 
 # Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
 borrow(linalg.norm_impl, np.linalg.norm)
