@@ -1008,6 +1008,7 @@ CREATION = [
         "np.full_like(x, 2.0) * x",
         "np.eye(6) * x",
         "np.identity(6) @ x",
+        "np.eye(6, dtype=x.dtype) * x + np.identity(6, x.dtype)",
         "np.eye(3, 2, 1) * x[0]",
     ),
     row(

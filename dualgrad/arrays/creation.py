@@ -15,6 +15,8 @@ from dualgrad.types import DualType, over
 
 borrow(arrayobj.numpy_linspace, np.linspace)
 borrow(arrayobj.np_arange, np.arange)
+borrow(arrayobj.numpy_eye, np.eye)
+borrow(arrayobj.impl_np_identity, np.identity)
 borrow(arraymath.np_kaiser, np.kaiser, helpers="_i0n")
 
 
