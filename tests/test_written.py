@@ -417,3 +417,52 @@ def test_memory_in_common_inside_of_tuples():
     with pytest.raises(ValueError, match="x and pair share memory, and the function writes"):
         dg.grad(to_second_of_two)(buffer, (X, buffer))
     np.testing.assert_allclose(dg.grad(to_second_of_two)(X, (buffer, buffer.copy())), 2 * X)
+
+
+@njit
+def bumped(row):
+    row[0] += 1.0
+    return row.sum()
+
+
+@njit
+def of_mapped(x, rows):
+    total = 0.0
+    for it in map(bumped, rows):
+        total += it
+    return x[0] * total + x[1] * rows[0][0]
+
+
+@njit
+def of_sorted(x, rows):
+    ordered = sorted(rows, key=bumped)
+    return x[0] * ordered[0][0] + x[1] * ordered[1][0]
+
+
+@njit
+def of_mapped_input(x):
+    total = 0.0
+    for it in map(bumped, x.reshape(2, 2)):
+        total += it
+    return total * x[0]
+
+
+@pytest.mark.parametrize("make", [list, List, np.array])
+def test_functions_that_builtins_call(make):
+    rows, x = make([np.ones(2), np.ones(2)]), np.array([1.0, 2.0])
+    value, slopes = dg.value_and_grad(of_mapped, chunk=1)(x, rows)
+    assert (value, list(slopes)) == (10.0, [6.0, 2.0])
+    np.testing.assert_array_equal(rows[0], np.ones(2))
+
+
+def test_keys_that_write():
+    rows, x = List([np.full(2, 3.0), np.arange(2.0)]), np.array([1.0, 2.0])
+    assert list(dg.grad(of_sorted, chunk=1)(x, rows)) == [1.0, 4.0]
+    np.testing.assert_array_equal(rows[1], np.arange(2.0))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, "auto"])
+def test_functions_that_builtins_call_with_the_input(chunk):
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    value, slopes = dg.value_and_grad(of_mapped_input, chunk=chunk)(x)
+    assert (value, list(slopes)) == (24.0, [14.0, 2.0, 2.0, 2.0])

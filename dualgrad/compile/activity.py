@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from numba.core import ir, types
+from numba.core.errors import NumbaError
 
 from dualgrad.compile.buffers import can_carry, is_buffer
 from dualgrad.compile.callees import (
@@ -301,7 +302,11 @@ class Activity:
             self._flow(args, target)
         elif isinstance(kind, (types.NumberClass, types.DType, types.ExceptionClass)):
             self._flow(args, target)
-        elif key is None or any(is_of_user(self._type(arg)) for arg in args):
+        elif (
+            key is None
+            or any(is_of_user(self._type(arg)) for arg in args)
+            or self._calls_what_acts([self._type(arg) for arg in args])
+        ):
             self._unknown(target, args)
         elif isinstance(key, UFUNCS):
             for output in args[key.nin :]:
@@ -326,6 +331,23 @@ class Activity:
         if any(effect.written_args[1:]):
             for arg in args:
                 self._write(arg, args)
+
+    def _calls_what_acts(self, arg_types: list[Any]) -> bool:
+        """Whether `map`, `sorted` or the like may be given a function that writes or draws."""
+        given = [it for it in arg_types if isinstance(it, (types.Dispatcher, types.FunctionType))]
+        items = [
+            it.iterator_type.yield_type for it in arg_types if isinstance(it, types.IterableType)
+        ]
+        for kind in given:
+            if not isinstance(kind, types.Dispatcher):
+                return True
+            try:
+                effect = summarise(kind.dispatcher, tuple(items), (False,) * len(items), False)
+            except (NumbaError, TypeError):  # it is called with something else
+                return True
+            if effect.draws or any(effect.written_args):
+                return True
+        return False
 
     def effect_of(
         self, expr: Any, dispatcher: Any, result: bool = False
