@@ -12,6 +12,8 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.core.typeconv import Conversion
 
+from dualgrad.instances import DualInstanceType
+
 #: Up to so many lanes are in one vector, the rest of it being padding: one register of AVX-512.
 SMALLEST = 8
 
@@ -203,6 +205,9 @@ def duals_in(ty: types.Type) -> Iterator[DualType]:
         yield ty
     elif isinstance(ty, types.BaseTuple):
         for item in ty:
+            yield from duals_in(item)
+    elif isinstance(ty, DualInstanceType):
+        for item in ty.struct.values():
             yield from duals_in(item)
     else:
         for name in ("dtype", "item_type", "key_type", "value_type", "type"):

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import float64, njit
 from numba.core.runtime import _nrt_python, rtsys
+from numba.experimental import jitclass
 from numba.typed import List
 
 import dualgrad as dg
@@ -73,6 +74,24 @@ def to_shared(x, arrays):
     return x * arrays[1][0]
 
 
+@jitclass
+class Space:
+    memory: float64[::1]
+    scale: float64
+
+    def __init__(self, memory):
+        self.memory = memory * memory
+        self.scale = 2.0
+
+
+@njit
+def of_instances(x, space):
+    space.memory[0] = x
+    other = Space(space.memory)
+    other.memory = other.memory * space.scale
+    return other.memory[0] * space.memory[0]
+
+
 number = dg.derivative(lambda x: x**3)
 gradient, of_mapped = dg.grad(total, chunk=2), dg.vmap(dg.grad(total))
 
@@ -96,6 +115,7 @@ columns, curvature, second, everything = (
 )
 into = dg.jacobian(written, out_argnum=1, chunk=2)
 squares = dg.jacobian(lambda x: x * x, chunk=2)
+by_instances, space = dg.derivative(of_instances), Space(np.ones(3))
 through_list, parts = dg.derivative(to_shared), List([np.ones(3)] * 2)
 by_two = dg.grad(lambda a, x: a * total(x), argnums=(0, 1), chunk=2)
 
@@ -115,6 +135,7 @@ TRANSFORMS: dict[str, Callable[[], Any]] = {
     "custom_jvp": lambda: columns(X),
     "nested": lambda: nested(X),
     "inside njit": lambda: descend(X),
+    "instances": lambda: by_instances(2.0, space),
     "arrays in a list": lambda: through_list(2.0, parts),
 }
 

@@ -35,6 +35,7 @@ from dualgrad.compile.callees import (
 from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
 from dualgrad.compile.overloads import holds_users, is_of_user, is_users_method
 from dualgrad.compile.refusals import refuse
+from dualgrad.instances import new_instance
 
 
 class Summary(NamedTuple):
@@ -295,9 +296,9 @@ class Activity:
             return
         key = getattr(kind, "typing_key", None)
         self._draws |= key is not None and may_draw(key)
-        if isinstance(kind, types.ClassType):
-            self._construct(kind, args, self.code.calltypes[expr].args)
-        if isinstance(kind, (types.ClassType, types.NamedTupleClass, types.TypeRef)):
+        if key is new_instance:
+            return
+        if isinstance(kind, (types.NamedTupleClass, types.TypeRef)):
             self._share([target, *args])  # they are constructors
             self._flow(args, target)
         elif isinstance(kind, (types.NumberClass, types.DType, types.ExceptionClass)):
@@ -322,15 +323,6 @@ class Activity:
             self._alias_or_copy(target, args, fresh=name not in VIEWS and not is_builtin(key))
         else:
             self._unknown(target, args, may_draw(key))
-
-    def _construct(self, kind: Any, args: list[str], arg_types: tuple[types.Type, ...]) -> None:
-        """What the constructor of a jitclass does besides."""
-        given = (kind.instance_type, *arg_types)
-        effect = summarise(kind.jit_methods["__init__"], given, (False,) * len(given), False)
-        self._draws |= effect.draws
-        if any(effect.written_args[1:]):
-            for arg in args:
-                self._write(arg, args)
 
     def _calls_what_acts(self, arg_types: list[Any]) -> bool:
         """Whether `map`, `sorted` or the like may be given a function that writes or draws."""

@@ -18,6 +18,7 @@ from dualgrad.compile.buffers import holds_buffers, is_buffer
 from dualgrad.compile.frontend import Typed, as_dispatcher, constant
 from dualgrad.compile.overloads import overload_of_user
 from dualgrad.compile.packages import GENERAL, KNOWN, package_of
+from dualgrad.instances import new_instance
 
 UFUNCS = (np.ufunc, DUFunc)
 
@@ -130,6 +131,8 @@ def is_fresh(expr: Any, code: Typed) -> bool:
     key = getattr(kind, "typing_key", None)
     if key is None:  # a constructor, or a function that is not known
         return not any(is_buffer(code.typemap.get(var.name)) for var in call_arguments(expr))
+    if key is new_instance:
+        return True
     if isinstance(key, UFUNCS):
         return len(call_arguments(expr)) <= key.nin
     if any(is_buffer(code.typemap.get(output.name)) for output in outputs(expr, name)):

@@ -63,7 +63,7 @@ _CAUSES: list[tuple[str, str, str]] = [
     ),
     (
         r"derivatives for an array of a field",
-        "an array of a record or of a jitclass holds plain numbers",
+        "an array of a record, or of a jitclass that links to others, holds plain numbers",
         "write what depends on what is differentiated by to an array of its own",
     ),
     (
@@ -118,12 +118,12 @@ _CAUSES: list[tuple[str, str, str]] = [
     ),
     (
         r"During: lowering \"\([^\n]*?\)\.(?P<what>\w+) = ",
-        "a field of a record or of a jitclass holds a plain number",
+        "a field of a record, or of a jitclass that links to others, holds a plain number",
         "keep what depends on what is differentiated by in a variable or an array of its own",
     ),
     (
         r"[Nn]o implementation of function Function\(<built-in function (?P<what>setitem)>\)",
-        "an array of a record or of a jitclass holds plain numbers",
+        "an array of a record, or of a jitclass that links to others, holds plain numbers",
         "write what depends on what is differentiated by to an array of its own",
     ),
     (

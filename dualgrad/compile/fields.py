@@ -1,4 +1,4 @@
-"""Arrays that are fields of records and jitclasses: they cannot hold duals."""
+"""Arrays that are fields of records and of linked jitclasses: they cannot hold duals."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import promoted
 from dualgrad.types import DualType
 
+_OWNERS = (types.ClassInstanceType, types.Record)
+
 
 def refuse_writes_to_fields(
     code: Typed, activity: Activity, dual: DualType, arg_types: Sequence[types.Type]
 ) -> None:
-    """Refuse what would write derivatives to an array of a record or of a jitclass.
+    """Refuse what would write derivatives to an array of what stays as it is.
 
     A function that is given the array, or returns it, works on a copy that can hold them.
     """
     owners, holders = set(), set()
     for name, ty in code.typemap.items():
-        if isinstance(getattr(ty, "dtype", ty), (types.ClassInstanceType, types.Record)):
+        owner = getattr(ty, "dtype", ty)
+        if isinstance(owner, _OWNERS) and promoted(owner, dual) == owner:
             owners.add(activity.group(name))
     if not owners:
         return
@@ -33,7 +36,8 @@ def refuse_writes_to_fields(
         if isinstance(it, ir.Assign) and _holds_duals(it, code, activity, dual, arg_types):
             holders.add(activity.group(it.target.name))
     for it in statements:
-        if isinstance(it, ir.SetAttr) and _is_active_array(it.value.name, code, activity):
+        stores = isinstance(it, ir.SetAttr) and activity.group(it.target.name) in owners
+        if stores and _is_active_array(it.value.name, code, activity):
             raise UnsupportedError("derivatives for an array of a field", it.loc)
         for name in _written_by(it, activity):
             if activity.is_active(name) and activity.group(name) in owners - holders:

@@ -27,6 +27,7 @@ from dualgrad.compile.overloads import as_functions
 from dualgrad.compile.packages import package
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.errors import NotDifferentiable
+from dualgrad.instances import DualInstanceType
 from dualgrad.types import DualType, primal
 
 
@@ -62,6 +63,8 @@ def primal_type(ty: types.Type) -> types.Type:
         return types.DictType(primal_type(ty.key_type), primal_type(ty.value_type))
     if isinstance(ty, types.Optional):
         return types.Optional(primal_type(ty.type))
+    if isinstance(ty, DualInstanceType):
+        return ty.original
     return ty
 
 

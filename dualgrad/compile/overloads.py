@@ -13,6 +13,7 @@ from numba.core.registry import cpu_target
 from numba.core.typing import signature
 
 from dualgrad.compile.packages import GENERAL, is_users, package, package_of
+from dualgrad.instances import new_instance
 
 
 def overload_of_user(kind: Any, sig: Any) -> Any:
@@ -69,21 +70,26 @@ def as_functions(func_ir: Any, typemap: Any, calltypes: Any) -> None:
                 body.append(statement)
                 continue
             code, args, sig = called
-            loc, kws = statement.loc, ()
+            loc, kws, instance = statement.loc, (), None
             expr = getattr(statement, "value", None)
             if isinstance(expr, ir.Expr) and expr.op == "call":
                 methods.add(expr.func.name)
                 kws = expr.kws
+                if isinstance(typemap[expr.func.name], types.ClassType):
+                    instance = known.allocate(sig.args[0], block.scope, loc, body)
+                    args = [instance, *args]
             function = block.scope.redefine("$method", loc)
             call = ir.Expr.call(function, args, kws, loc)
             typemap[function.name] = types.Dispatcher(code)
             calltypes[call] = sig.replace(pysig=inspect.signature(code.py_func))
             target = getattr(statement, "target", None)
-            if not isinstance(statement, ir.Assign):  # it stores something
+            if instance is not None or not isinstance(statement, ir.Assign):  # it stores something
                 target = block.scope.redefine("$nothing", loc)
                 typemap[target.name] = sig.return_type
             body.append(ir.Assign(ir.Global(function.name, code, loc), function, loc))
             body.append(ir.Assign(call, target, loc))
+            if instance is not None:
+                body.append(ir.Assign(instance, statement.target, loc))
         block.body = body
     if len(typemap) > known.variables:
         _remove_unused(func_ir, methods)
@@ -104,6 +110,9 @@ class _Known:
             kind = self.typemap.get(expr.func.name) if expr.op == "call" else None
             if isinstance(kind, types.BoundFunction) and expr.vararg is None:
                 return self._method(expr, kind)
+            if isinstance(kind, types.ClassType) and expr.vararg is None:
+                sig = signature(types.none, kind.instance_type, *self.calltypes[expr].args)
+                return kind.jit_methods["__init__"], expr.args, sig
             if expr.op == "getattr":
                 return self._attribute(expr, self._type(expr.value), statement.target)
             function, given = _operation(expr, kind)
@@ -117,6 +126,20 @@ class _Known:
             given = [statement.target, index, statement.value]
             return self._operator(operator.setitem, given, types.none, statement)
         return None
+
+    def allocate(self, ty: Any, scope: Any, loc: Any, body: list[Any]) -> Any:
+        """A variable for a new instance of a jitclass, by statements that are added."""
+        function, kind, made = (scope.redefine(f"$instance{k}", loc) for k in range(3))
+        call = ir.Expr.call(function, [kind], (), loc)
+        resolve = cpu_target.typing_context.resolve_value_type
+        self.typemap |= {
+            function.name: resolve(new_instance), kind.name: types.TypeRef(ty), made.name: ty,
+        }  # fmt: skip
+        self.calltypes[call] = signature(ty, types.TypeRef(ty))
+        body.append(ir.Assign(ir.Global(function.name, new_instance, loc), function, loc))
+        body.append(ir.Assign(ir.Global(kind.name, ty, loc), kind, loc))
+        body.append(ir.Assign(call, made, loc))
+        return made
 
     def _type(self, var: Any) -> Any:
         return self.typemap.get(var.name)

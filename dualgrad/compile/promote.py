@@ -11,6 +11,7 @@ from numba.np import arrayobj
 from numba.typed import Dict, List
 
 from dualgrad.generated import generated
+from dualgrad.instances import allocated, fill, with_fields
 from dualgrad.pages import new_array
 from dualgrad.types import DualType, can_carry, depth, over
 
@@ -32,11 +33,19 @@ def promoted(ty: types.Type, dual: DualType) -> types.Type:
     if isinstance(ty, types.BaseTuple):
         items = [promoted(item, dual) for item in ty]
         return types.BaseTuple.from_types(items, getattr(ty, "instance_class", None))
+    if isinstance(ty, types.ClassInstanceType):
+        return with_fields(ty, lambda field: promoted(field, dual))
+    if isinstance(ty, types.Optional):
+        return types.Optional(promoted(ty.type, dual))
     return ty
 
 
 def is_promoted(ty: types.Type, dual: DualType) -> bool:
     """Whether all buffers in a value of this type become buffers of duals, and so are copied."""
+    if isinstance(ty, types.ClassInstanceType):
+        return False  # some fields may be of other types
+    if isinstance(ty, types.Optional):
+        return is_promoted(ty.type, dual)
     if isinstance(ty, types.BaseTuple):
         return all(is_promoted(item, dual) for item in ty)
     for name in ("dtype", "item_type", "value_type"):
@@ -53,6 +62,17 @@ def _slot(ty: types.Type, dual: DualType) -> types.Type:
 
 
 @intrinsic
+def present(typingctx: Any, x: Any) -> Any:
+    """The value of an optional; a TypeError where there is none."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.cast(builder, args[0], x, x.type)
+        return impl_ret_borrowed(context, builder, x.type, value)
+
+    return x.type(x), codegen
+
+
+@intrinsic
 def promote(typingctx: Any, value: Any, dual: Any) -> Any:
     """`value` with duals for its floats: a copy, or the same object where it needs none."""
     result = promoted(value, dual.instance_type)
@@ -62,6 +82,11 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
             return impl_ret_borrowed(context, builder, result, args[0])
         if isinstance(value, types.Array):
             return _copied(context, builder, value, result, args[0])
+        if isinstance(value, types.ClassInstanceType):
+            copy, fields = allocated(context, builder, result)
+            source, level = zip(sig.args, args, strict=True)
+            fill(context, builder, source, (result, fields), _promote_field, [level])
+            return impl_ret_new_ref(context, builder, result, copy._getvalue())
         copied = _item_by_item(value, result, dual.instance_type)
         if copied is not None:
             return context.compile_internal(builder, copied, result(value), args[:1])
@@ -70,10 +95,16 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
     return result(value, dual), codegen
 
 
+def _promote_field(x: Any, dual: Any) -> Any:
+    return promote(x, dual)
+
+
 def _item_by_item(source: Any, result: Any, dual: Any) -> Any:
     """The function that copies a container, its items promoted; None for what is no container."""
     if isinstance(source, types.List):
         return lambda items: [promote(it, dual) for it in items]
+    if isinstance(source, types.Optional):
+        return lambda items: None if items is None else promote(present(items), dual)
     if isinstance(source, types.BaseTuple):
         return each(source, "promote(items[{}], dual)", {"promote": promote, "dual": dual})
     if isinstance(source, types.ListType):

@@ -28,6 +28,7 @@ from dualgrad.compile.callees import call_arguments, called_dispatcher, callee_n
 from dualgrad.compile.fields import refuse_writes_to_fields
 from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import converted, promote, promoted
+from dualgrad.instances import new_instance
 from dualgrad.types import DualType, over
 
 
@@ -335,6 +336,9 @@ class Rewriter:
         key = getattr(kind, "typing_key", None)
         if isinstance(key, DUFunc) and given:
             return _with(expr, func=new.constant(for_any_types(key)))
+        if key is new_instance and wanted:
+            ty = promoted(self.code.typemap[target.name], self.dual)
+            return new.call(new_instance, new.constant(ty))
         if self._is_container(target) and self._makes_it_empty(expr, kind):
             return self._empty(target, expr, new)
         if isinstance(kind, types.BoundFunction):

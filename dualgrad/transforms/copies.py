@@ -13,11 +13,11 @@ from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic, overload, register_jitable
 
 from dualgrad.compile.explain import readable
-from dualgrad.compile.promote import as_array_of, each
+from dualgrad.compile.promote import as_array_of, each, present
+from dualgrad.instances import OBJECTS, allocated, fill
 from dualgrad.transforms.extents import (
     ARRAY,
     OBJECT,
-    OBJECTS,
     address_of,
     has_data,
     items_of,
@@ -26,7 +26,6 @@ from dualgrad.transforms.extents import (
     merged,
     reference_of,
 )
-from dualgrad.transforms.lanes_io import present
 
 #: What can be written to and cannot be copied. A record is an address, with no owner.
 _UNIQUE = (types.Buffer, types.StructRef, types.Record, types.DeferredType)
@@ -74,7 +73,7 @@ def _private(x: Any) -> Any:
     if not isinstance(x, OBJECTS):
         return lambda x: x
     if not any(memory_kinds(item) for item in items_of(x)):
-        return lambda x: _copy(x, None, None) if reference_of(x)[0] else x
+        return lambda x: _copy(x, None, None)
     return _private_object
 
 
@@ -148,10 +147,7 @@ def _moved_array(x: Any, rows: Any, memory: Any) -> Any:
 
 
 def _moved_object(x: Any, rows: Any, memory: Any) -> Any:
-    address = reference_of(x)[0]
-    if address == 0:  # a field that was never set
-        return x
-    row = _row_of(rows, address)
+    row = _row_of(rows, reference_of(x)[0])
     if row[2] != OBJECT:
         return _referred(x, row[2], row[3])
     copy = _copy(x, rows, memory)
@@ -196,32 +192,16 @@ def _copied_instance(typingctx: Any, instance: Any, rows: Any, memory: Any) -> A
     """A copy of an instance of a jitclass, and of all that it holds."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        from numba.experimental.jitclass import base as jitclass  # who passes one has imported it
-
-        fields = instance.get_data_type()
-        size = context.get_abi_sizeof(context.get_data_type(fields))
-        free = jitclass.imp_dtor(context, builder.module, instance)
-        place = context.nrt.meminfo_alloc_dtor(
-            builder, context.get_constant(types.uintp, size), free
-        )
-        source = context.make_helper(builder, instance, value=args[0])
-        copy = context.make_helper(builder, instance)
-        copy.meminfo = place
-        data = context.nrt.meminfo_data(builder, place)
-        copy.data = builder.bitcast(data, copy.data.type)
-        here, there = (
-            context.make_data_helper(builder, fields, ref=it.data) for it in (source, copy)
-        )
-        for name, ty in instance.struct.items():
-            field = jitclass._mangle_attr(name)
-            value = context.compile_internal(
-                builder, lambda x, rows, memory: _moved(x, rows, memory), ty(ty, *sig.args[1:]),
-                [getattr(here, field), *args[1:]],
-            )  # fmt: skip
-            setattr(there, field, value)
+        copy, fields = allocated(context, builder, instance)
+        source, *further = zip(sig.args, args, strict=True)
+        fill(context, builder, source, (instance, fields), _move_field, further)
         return impl_ret_new_ref(context, builder, instance, copy._getvalue())
 
     return instance(instance, rows, memory), codegen
+
+
+def _move_field(x: Any, rows: Any, memory: Any) -> Any:
+    return _moved(x, rows, memory)
 
 
 # ----------------------------------------------------------------------- addresses

@@ -13,13 +13,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 
+from dualgrad.compile.promote import present
 from dualgrad.generated import generated
-from dualgrad.transforms.lanes_io import present
-
-#: What is passed by reference, and holds other values.
-OBJECTS = (
-    types.ClassInstanceType, types.List, types.ListType, types.DictType, types.Set,
-)  # fmt: skip
+from dualgrad.instances import OBJECTS
 
 
 def items_of(ty: types.Type) -> list[types.Type]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -223,17 +222,6 @@ def lane(typingctx: Any, d: Any, k: Any) -> Any:
         return context.unpack_value(builder, d.base, pointer)
 
     return d.base(d, types.intp), codegen
-
-
-@intrinsic
-def present(typingctx: Any, x: Any) -> Any:
-    """The value of an optional; a TypeError where there is none."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = context.cast(builder, args[0], x, x.type)
-        return impl_ret_borrowed(context, builder, x.type, value)
-
-    return x.type(x), codegen
 
 
 @intrinsic

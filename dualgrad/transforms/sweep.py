@@ -22,6 +22,7 @@ from dualgrad.compile.promote import (
     as_array_of,
     copy_into,
     is_promoted,
+    present,
     promote,
     promoted,
     room_for,
@@ -102,11 +103,11 @@ class Output:
 NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
     function.__name__: function
     for function in (
-        as_array_of, ask_for_more, copy_into, place, private, promote, room_for, value_of,
+        as_array_of, ask_for_more, copy_into, place, present, private, promote, room_for, value_of,
         draws.as_it_is, draws.draw_like, draws.kept_draws, draws.note_draws,
         draws.redraw, lanes_io.number_at,
         lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
-        lanes_io.lane_at, lanes_io.on_stack, lanes_io.present, lanes_io.put_known,
+        lanes_io.lane_at, lanes_io.on_stack, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
         lanes_io.with_tangent, extents.extents_meet, extents.meets_itself, extents.memories_meet,
