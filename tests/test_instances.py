@@ -5,11 +5,12 @@ The reference runs the same code in Python, on instances of the plain class, by 
 
 import numpy as np
 import pytest
-from numba import boolean, complex128, deferred_type, float32, float64, int64, njit, optional, types
+from numba import boolean, complex128, float32, float64, int64, njit, optional, types
 from numba.experimental import jitclass
 from numba.typed import Dict, List
 
 import dualgrad as dg
+from tests.test_shared_memory import Node
 
 X = np.array([2.0, 1.0, 0.5, -0.3])
 
@@ -473,22 +474,10 @@ def test_fields_that_may_be_none():
 
 # -------------------------------------------------------------------------------- refused
 
-node = deferred_type()
-
-
-@jitclass([("value", float64), ("next", optional(node))])
-class Node:
-    def __init__(self, value, following):
-        self.value = value
-        self.next = following
-
-
-node.define(Node.class_type.instance_type)
-
 
 @njit
 def linked(x):
-    return Node(x, Node(1.0, None)).value
+    return Node(np.ones(2) * x, Node(np.ones(2), None)).value[0]
 
 
 @njit

@@ -311,6 +311,25 @@ def test_determinant_of_a_singular_matrix() -> None:
     assert gradient.tolist() == [[np.inf, -np.inf], [-np.inf, np.inf]]
 
 
+def test_spectral_norm_beside_repeated_values() -> None:
+    def f(x):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x, 2)
+
+    def g(x):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x, -2)
+
+    x, unit = np.diag([3.0, 1.0, 1.0]), np.diag([1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(dg.grad(f)(x), unit)
+    np.testing.assert_array_equal(dg.grad(g)(np.diag([0.5, 2.0, 2.0])), unit)
+    hessian = dg.hessian(f)(x).reshape(9, 9)
+    # of sqrt of the first eigenvalue of A.T A: only the items beside the first have curvature
+    pair = np.array([[3.0, 1.0], [1.0, 3.0]]) / 8.0  # s1 and s2 times 1 / (s1^2 - s2^2)
+    expected = np.zeros((9, 9))
+    for k in (1, 2):
+        expected[np.ix_([k, 3 * k], [k, 3 * k])] = pair
+    np.testing.assert_allclose(hessian, expected, atol=1e-15)
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, -1.0, 2.5])
 def test_norm_by_its_order(p: float) -> None:
     x = np.array([1.0, -2.0, 3.0])

@@ -7,21 +7,39 @@ from typing import Any
 import numpy as np
 from numba.core import types
 from numba.extending import register_jitable
-from numba.np import linalg
+from numba.np import arrayobj, linalg
 
 from dualgrad.arrays.borrow import borrow, dual_overload, level_of
 from dualgrad.arrays.linalg import recurrences
 from dualgrad.arrays.linalg.parts import with_value
+from dualgrad.arrays.linalg.spectral import singular_values
 from dualgrad.arrays.products import value_part, zero
 from dualgrad.arrays.values import values, values_of
 from dualgrad.types import DualType, PatternType, SeriesType, real_of
 
 
 @dual_overload(np.linalg.norm)
-def _norm_by_order(x: Any, ord: Any = None) -> Any:
-    """Where the order has a tangent: Numba's code for orders 1 and 2 does not look at it."""
-    if not isinstance(ord, DualType) or getattr(x, "ndim", 0) != 1:
+def _norm_of_order(x: Any, ord: Any = None) -> Any:
+    if arrayobj.is_nonelike(ord) or isinstance(level_of(x), PatternType):
         return None
+    if getattr(x, "ndim", 0) == 2 and level_of(x) is not None:
+        return _norm_of_matrix
+    return _norm_by_order() if isinstance(ord, DualType) else None
+
+
+def _norm_of_matrix(x: Any, ord: Any = None) -> Any:
+    p = values(ord)
+    if abs(p) == 2 and x.size:
+        return singular_values(x, p > 0, p < 0)[0 if p > 0 else -1]
+    return _other_norm(x, p)
+
+
+def _other_norm(x: Any, ord: Any) -> Any:
+    raise NotImplementedError("only for compiled code")
+
+
+def _norm_by_order() -> Any:
+    """For vectors: Numba's code for orders 1 and 2 does not look at the order's tangent."""
 
     def norm(x: Any, ord: Any = None) -> Any:
         p = values(ord)
@@ -44,7 +62,7 @@ def _general(x: Any, p: Any) -> Any:
 
 
 # Numba's loops over abs(x[i]), its singular values (a rule of `spectral`) and 2-norms (here)
-borrow(linalg.norm_impl, np.linalg.norm)
+borrow(linalg.norm_impl, np.linalg.norm, _other_norm)
 borrow(linalg.cond_impl, np.linalg.cond)
 # products of matrices, and sums
 borrow(linalg.matrix_power_impl, np.linalg.matrix_power)

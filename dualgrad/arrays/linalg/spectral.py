@@ -316,9 +316,19 @@ def _svd_of_floats(a, full_matrices=1):  # type: ignore[no-untyped-def]
     return lambda a, full_matrices=1: np.linalg.svd(a, full_matrices)
 
 
-@dual_overload(linalg._compute_singular_values)
-def _singular_values(a: Any) -> Any:
-    """For norms and condition numbers, which use the first and the last.
+def singular_values(a: Any, first: bool, last: bool) -> Any:
+    """All singular values, of which the first is used, or the last, or both."""
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(singular_values)
+def _singular_values_of_floats(a, first, last):  # type: ignore[no-untyped-def]
+    return lambda a, first, last: linalg._compute_singular_values(a)
+
+
+@dual_overload(singular_values)
+def _singular_values(a: Any, first: Any, last: Any) -> Any:
+    """Those that are not used may be repeated.
 
     A singular value of zero has the derivative zero there, like an absolute value.
     """
@@ -327,10 +337,10 @@ def _singular_values(a: Any) -> Any:
         return None
     eps = epsilon(level)
 
-    def singular_values(a: Any) -> Any:
+    def of_matrix(a: Any, first: Any, last: Any) -> Any:
         x = value_part(a, level)
-        values = linalg._compute_singular_values(x)
-        u, s, vt = np.linalg.svd(x, False)
+        values = singular_values(x, first, last)
+        u, s, vt = svd_or_nan(x, False)
         p = np.dot(np.dot(adjoint(u), a), adjoint(vt))
         n, size = len(s), max(a.shape)
         sizes, all_sizes = sizes_of_tangents(p + adjoint(p)), sizes_of_tangents(p)
@@ -339,14 +349,20 @@ def _singular_values(a: Any) -> Any:
             if plain(s[i]) <= tolerance * 0.0:
                 p[i, i] = p[i, i] * 0.0
                 continue
-            for j in range(n):
-                extreme = i == 0 or i == n - 1
+            used = (first and i == 0) or (last and i == n - 1)
+            for j in range(n if used else 0):
                 coincide = i != j and _coincide(s, i, j, tolerance)
-                if extreme and coincide and not sizes[i, j] <= negligible:
+                if coincide and not sizes[i, j] <= negligible:
                     raise ValueError(
                         "repeated singular values have no derivative: this norm or condition "
                         "number has a kink here"
                     )
         return _diagonal(p.real, values)
 
-    return singular_values
+    return of_matrix
+
+
+@dual_overload(linalg._compute_singular_values)
+def _of_condition_numbers(a: Any) -> Any:
+    known = matrix_level("svd", a) is not None
+    return (lambda a: singular_values(a, True, True)) if known else None
