@@ -352,6 +352,19 @@ def test_norm_by_its_order(p: float) -> None:
     np.testing.assert_array_equal(by_both[1], dg.grad(norm, argnums=1)(p, x))
 
 
+def test_norm_by_its_order_of_large_and_small_numbers() -> None:
+    @njit
+    def norm(p, x):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x, p)
+
+    slope = dg.derivative(norm)(2.0, np.array([3.0, 4.0]))
+    for scale in (1e200, 1e-200):
+        found = dg.value_and_derivative(norm)(2.0, scale * np.array([3.0, 4.0]))
+        np.testing.assert_allclose(found, [5.0 * scale, slope * scale], rtol=1e-14)
+    value, _ = dg.value_and_derivative(norm)(1.0, np.array([np.inf, 1.0]))
+    assert value == np.inf
+
+
 def test_norm_at_zero() -> None:
     def f(x):  # type: ignore[no-untyped-def]
         return np.linalg.norm(x) + np.linalg.norm(x[0], 2) + np.linalg.norm(x, 2)

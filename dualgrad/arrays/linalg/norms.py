@@ -46,8 +46,13 @@ def _norm_by_order() -> Any:
         if x.size == 0 or p == 0 or np.isinf(p):
             return np.linalg.norm(x, p)
         if p == 1 or p == 2:
-            y = np.linalg.norm(x, p)  # a difference of zero has the slopes by the order alone
-            return y + (_general(x, ord) - _general(x, p)) if y else y
+            y = np.linalg.norm(x, p)
+            size = values(y)
+            if size == 0 or not np.isfinite(size):
+                return y
+            # a difference of zero, which has the slopes by the order alone; scaled, as it may be
+            # that the general formula overflows
+            return y + (_general(x / size, ord) - _general(x / size, p)) * size
         return _general(x, ord)
 
     return norm
