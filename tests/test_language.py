@@ -543,3 +543,63 @@ def test_lists_that_begin_with_whole_numbers() -> None:
     value, gradient = dg.value_and_grad(to_lists_of_integers)(x)
     assert value == njit(to_lists_of_integers)(x) == a * a * a * b + a + 2 * c
     np.testing.assert_allclose(gradient, [3 * a * a * b + 1, a**3, 2.0], rtol=1e-15)
+
+
+@njit
+def over_arrays(x):
+    first, second = np.zeros(2), np.zeros((2, 2))
+    first[0], second[0, 0] = x, x**2
+    total = 0.0
+    for it in literal_unroll((first, second)):
+        total += np.sum(it) * x
+    return total
+
+
+@njit
+def over_array_and_list(x):
+    first, items, total = np.zeros(2), [1.0], 0.0
+    first[0] = x
+    items.append(x)
+    for it in literal_unroll((first, items)):
+        total += it[0] * it[1] * x + it[0]
+    return total
+
+
+@njit
+def over_numbers(x):
+    first, total = np.zeros(2), 0.0
+    first[0] = x
+    for it in literal_unroll((first[0], 3, x, 2.0, "a" if x > 100 else "b")):
+        total += number_of(it) * x
+    return total
+
+
+@njit
+def number_of(it):
+    return 1.0 if isinstance(it, str) else it
+
+
+@njit
+def over_new_arrays(x):
+    total = 0.0
+    for it in literal_unroll((np.zeros(2), np.zeros((2, 2)), np.zeros(3))):
+        it[:] = x
+        total += np.sum(it) * x
+    return total
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (over_arrays, lambda x: 2 * x + 3 * x**2),
+        (over_array_and_list, lambda x: 2 * x + 1),
+        (over_numbers, lambda x: 4 * x + 6),
+        (over_new_arrays, lambda x: 18 * x),
+    ],
+    ids=lambda it: it.__name__,
+)
+def test_unrolled_loops_over_what_turns_active(f, slope):
+    """Numba reads an item of a tuple as what it was before it held derivatives."""
+    value, found = dg.value_and_derivative(f)(1.7)
+    assert value == f(1.7)
+    assert found == pytest.approx(slope(1.7), rel=1e-14)

@@ -28,6 +28,7 @@ from dualgrad.compile.callees import call_arguments, called_dispatcher, callee_n
 from dualgrad.compile.fields import refuse_writes_to_fields
 from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import converted, promote, promoted
+from dualgrad.compile.unrolled import item_of_type
 from dualgrad.instances import new_instance
 from dualgrad.types import DualType, over
 
@@ -110,6 +111,9 @@ class Rewriter:
             return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
         if isinstance(value, ir.Expr) and value.op == "call":
             value = self._call(value, target, new)
+        elif isinstance(value, ir.Expr) and value.op == "typed_getitem":
+            if self.activity.is_active(value.value.name):
+                value = new.call(item_of_type, value.value, value.index, new.constant(value.dtype))
         elif isinstance(value, ir.Expr) and value.op == "build_tuple":
             if not self._is_compared(target.name):
                 value = ir.Expr.build_tuple(self._alike(value.items, new), value.loc)
