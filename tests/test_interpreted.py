@@ -9,7 +9,8 @@ from pathlib import Path
 
 SCRIPT = r"""
 import numpy as np
-from numba import njit
+from numba import float64, int64, njit
+from numba.experimental import jitclass
 import dualgrad as dg
 
 same = lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-14)
@@ -51,6 +52,28 @@ def swing(t, y, dy):
 
 same(dg.jacobian(swing, 1, out_argnum=2)(2.0, x, np.ones(2)), [[0, 1], [-2 * np.cos(0.3), 0]])
 assert x[0] == 0.3  # arguments are never written to
+
+
+@jitclass([("count", int64), ("table", float64[:])])
+class Counter:
+    def __init__(self):
+        self.count = 0
+        self.table = np.ones(2)
+
+
+def counted(x, counter, arrays):
+    counter.count += 1
+    counter.table[0] += 1.0
+    arrays[0][0] += 1.0
+    return x[0] * x[1] * counter.count * counter.table[0] * arrays[0][0]
+
+
+counter, arrays = Counter(), [np.ones(2)]
+for _ in range(2):
+    same(dg.grad(counted)(x, counter, arrays), 4 * x[::-1])
+    mapped = dg.vmap(dg.grad(counted), (0, None, None))(np.stack([x, x]), counter, arrays)
+    same(mapped[1], 4 * x[::-1])
+assert counter.count == 0 and counter.table[0] == 1.0 and arrays[0][0] == 1.0
 points = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
 same(dg.vmap(dg.grad(lambda x, a: a * x[0] ** 2 * x[1]), (1, None))(points, 2.0)[2], [0.72, 0.18])
 

@@ -8,6 +8,7 @@ function may also use what an outer one differentiates by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def _vmap(plan: VmapPlan, args: Sequence[Any]) -> Any:
         raise ValueError(f"dg.vmap: one number of points is expected, not {sorted(counts)}")
     function = _plain(plan.function)
     rows = [
-        function(*(_point(it, axis, k) for it, axis in zip(args, axes, strict=True)))
+        function(*(_own(_point(it, axis, k)) for it, axis in zip(args, axes, strict=True)))
         for k in range(*counts)
     ]
     return _stacked(rows)
@@ -93,9 +94,16 @@ def _plain(function: Any) -> Any:
     return function if hasattr(function, "for_duals") else function.py_func
 
 
+def _own(it: Any) -> Any:
+    """What a function may write to; generators of random numbers go on."""
+    if isinstance(it, np.ndarray):
+        return np.copy(it)
+    return it if isinstance(it, np.random.Generator) else deepcopy(it)
+
+
 def _called(plan: Any, args: Sequence[Any]) -> Any:
     """The result of `f`, also where it writes it to an argument."""
-    given = [np.copy(it) if isinstance(it, np.ndarray) else it for it in args]
+    given = [_own(it) for it in args]
     if plan.out_argnum is None:
         return _plain(plan.function)(*given)
     level = _levels[-1]
