@@ -26,8 +26,7 @@ def refuse_writes_to_fields(
     """
     owners, holders = set(), set()
     for name, ty in code.typemap.items():
-        owner = getattr(ty, "dtype", ty)
-        if isinstance(owner, _OWNERS) and promoted(owner, dual) == owner:
+        if _stays(getattr(ty, "dtype", ty), dual):
             owners.add(activity.group(name))
     if not owners:
         return
@@ -36,12 +35,16 @@ def refuse_writes_to_fields(
         if isinstance(it, ir.Assign) and _holds_duals(it, code, activity, dual, arg_types):
             holders.add(activity.group(it.target.name))
     for it in statements:
-        stores = isinstance(it, ir.SetAttr) and activity.group(it.target.name) in owners
+        stores = isinstance(it, ir.SetAttr) and _stays(code.typemap[it.target.name], dual)
         if stores and _is_active_array(it.value.name, code, activity):
             raise UnsupportedError("derivatives for an array of a field", it.loc)
         for name in _written_by(it, activity):
             if activity.is_active(name) and activity.group(name) in owners - holders:
                 raise UnsupportedError("derivatives for an array of a field", it.loc)
+
+
+def _stays(ty: types.Type, dual: DualType) -> bool:
+    return isinstance(ty, _OWNERS) and promoted(ty, dual) == ty
 
 
 def _is_active_array(name: str, code: Typed, activity: Activity) -> bool:

@@ -77,7 +77,7 @@ def as_functions(func_ir: Any, typemap: Any, calltypes: Any) -> None:
                 kws = expr.kws
                 if isinstance(typemap[expr.func.name], types.ClassType):
                     instance = known.allocate(sig.args[0], block.scope, loc, body)
-                    args = [instance, *args]
+                    args = [instance, *args, *known.items(expr.vararg, block.scope, loc, body)]
             function = block.scope.redefine("$method", loc)
             call = ir.Expr.call(function, args, kws, loc)
             typemap[function.name] = types.Dispatcher(code)
@@ -110,7 +110,7 @@ class _Known:
             kind = self.typemap.get(expr.func.name) if expr.op == "call" else None
             if isinstance(kind, types.BoundFunction) and expr.vararg is None:
                 return self._method(expr, kind)
-            if isinstance(kind, types.ClassType) and expr.vararg is None:
+            if isinstance(kind, types.ClassType):
                 sig = signature(types.none, kind.instance_type, *self.calltypes[expr].args)
                 return kind.jit_methods["__init__"], expr.args, sig
             if expr.op == "getattr":
@@ -126,6 +126,16 @@ class _Known:
             given = [statement.target, index, statement.value]
             return self._operator(operator.setitem, given, types.none, statement)
         return None
+
+    def items(self, var: Any, scope: Any, loc: Any, body: list[Any]) -> list[Any]:
+        """Variables for the items of a tuple, by statements that are added; of None none."""
+        found = []
+        for k, ty in enumerate(() if var is None else self._type(var)):
+            found.append(scope.redefine("$item", loc))
+            self.typemap[found[-1].name] = ty
+            item = ir.Expr.static_getitem(var, k, None, loc)
+            body.append(ir.Assign(item, found[-1], loc))
+        return found
 
     def allocate(self, ty: Any, scope: Any, loc: Any, body: list[Any]) -> Any:
         """A variable for a new instance of a jitclass, by statements that are added."""
