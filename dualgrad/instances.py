@@ -128,8 +128,7 @@ def fill(
 ) -> None:
     """Set the fields of a new instance to what a function makes of those of another.
 
-    Instances are pairs of types and values, and so is what is further given to the function. Fields
-    that were never set are not either in the new one.
+    Instances are pairs of types and values, and so is what is further given to the function.
     """
     (source_type, value), (target_type, fields) = source, target
     it = context.make_helper(builder, source_type, value=value)
@@ -137,14 +136,10 @@ def fill(
     arg_types, args = zip(*further, strict=True) if further else ((), ())
     for name, to in target_type.struct.items():
         field, ty = _jitclass()._mangle_attr(name), source_type.struct[name]
-        item = getattr(given, field)
-        if isinstance(ty, OBJECTS):
-            there = cgutils.is_not_null(builder, context.make_helper(builder, ty, item).meminfo)
-        else:
-            there = cgutils.true_bit
-        with builder.if_then(there):
-            made = context.compile_internal(builder, function, to(ty, *arg_types), [item, *args])
-            setattr(fields, field, made)
+        item = context.compile_internal(
+            builder, function, to(ty, *arg_types), [getattr(given, field), *args]
+        )
+        setattr(fields, field, item)
 
 
 @intrinsic

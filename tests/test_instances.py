@@ -5,7 +5,17 @@ The reference runs the same code in Python, on instances of the plain class, by 
 
 import numpy as np
 import pytest
-from numba import boolean, complex128, float32, float64, int64, njit, optional, types
+from numba import (
+    boolean,
+    complex128,
+    float32,
+    float64,
+    int64,
+    literal_unroll,
+    njit,
+    optional,
+    types,
+)
 from numba.experimental import jitclass
 from numba.typed import Dict, List
 
@@ -428,8 +438,7 @@ def parts_made_inside(x):
 
 def test_fields_that_are_parts_of_others():
     assert dg.derivative(parts_made_inside)(2.0) == pytest.approx(12.0, rel=1e-15)
-    with pytest.raises(ValueError, match="items of workspace share memory, and the function writ"):
-        dg.derivative(in_parts)(2.0, Workspace(3))
+    assert dg.derivative(in_parts)(2.0, Workspace(3)) == 2.0
 
 
 @jitclass([
@@ -493,3 +502,65 @@ def test_refused():
 def test_arguments_in_a_tuple():
     args = (2.0, np.ones(3), np.ones(3), 2.0)
     assert dg.derivative(made_of)(2.0, args) == made_of(1.0, args)
+
+
+@njit
+def of_star(x):
+    pair = x[1:], np.ones(3)
+    return OF_BODIES(x[0], *pair, 2.0).energy
+
+
+def test_constructors_given_star_arguments():
+    # p.p + m * 3 / 2
+    np.testing.assert_allclose(dg.grad(of_star)(X), [1.5, *2 * X[1:]], rtol=1e-15)
+
+
+@njit
+def of_unset(x, body, unset):
+    unset.position = x[1:] * 1.0
+    body.kick(0.1)
+    return np.sum(unset.position) * body.position[0]
+
+
+@jitclass([("pair", types.UniTuple(BODY, 2)), ("lists", types.ListType(float64)),
+           ("position", float64[::1])])  # fmt: skip
+class Unset:
+    def __init__(self):
+        self.position = np.ones(2)
+
+
+def test_objects_that_were_never_set():
+    np.testing.assert_array_equal(dg.grad(of_unset)(X, a_body(), Unset()), [0.0, 1.0, 1.0, 1.0])
+
+
+def scaled_number(scale):
+    @jitclass([("number", float64), ("table", float64[:])])
+    class Scaled:
+        def __init__(self, number, table):
+            self.number = number
+            self.table = table
+
+        def value(self):
+            return self.number * scale + self.table[0]
+
+    return Scaled
+
+
+Double, Triple = scaled_number(2), scaled_number(3)
+
+
+@njit
+def over_two_classes(x):
+    total = 0.0
+    for it in literal_unroll((Double(x[0], x), Triple(1.0, np.ones(2)))):
+        it.number *= x[1]
+        total += it.value() * x[2]
+    return total
+
+
+def test_unrolled_loop_over_two_classes():
+    expected = by_complex_steps(
+        lambda x: ((2 * x[0] + 3) * x[1] + x[0] + 1) * x[2], np.array([2.0, 1.5, 5.0])
+    )
+    found = dg.grad(over_two_classes)(np.array([2.0, 1.5, 5.0]))
+    np.testing.assert_allclose(found, expected, rtol=1e-15)

@@ -100,8 +100,7 @@ def test_one_list_twice_in_a_list():
     assert slope(counted, typed(one, typed(1))) == 1.0
     assert len(one) == 2
     floats = typed(1.0)
-    with pytest.raises(ValueError, match="items of lists share memory, and the function writes"):
-        slope(appended, typed(floats, floats))
+    assert slope(appended, typed(floats, floats)) == 3.0
     assert slope(appended, typed(floats, typed(1.0, 2.0))) == 2.0
 
 
@@ -111,11 +110,42 @@ def derivative_in_first(x, arrays):
     return arrays[1][0] + arrays[0][0] * 3.0
 
 
-def test_copies_that_take_derivatives_do_not_share():
-    with pytest.raises(ValueError, match="items of arrays share memory, and the function writes"):
-        slope(derivative_in_first, typed(V, V))
+def test_copies_that_take_derivatives():
+    assert slope(derivative_in_first, typed(V, V)) == 4.0
     assert slope(derivative_in_first, typed(V, V.copy())) == 3.0
+    assert slope(derivative_in_first, typed(V[::-2], V[5:0:-2])) == 4.0
     assert slope(derivative_in_first, typed(M[:, 0], M[:, 1])) == 3.0
+
+
+@njit
+def derivative_in_views(x, views):
+    views[0][0][0] = x
+    views[1][1, 0] = x * x
+    return views[0][0][3] * views[1][0, 0]
+
+
+def test_views_of_other_shapes_that_take_derivatives():
+    flat = np.arange(1.0, 13.0)
+    # the 4th number is the first of the second row
+    assert slope(derivative_in_views, (typed(flat), flat.reshape(4, 3))) == 3 * 2.0**2
+    assert slope(derivative_in_views, (typed(flat), flat.copy().reshape(4, 3))) == 0.0
+    halves = np.arange(24.0).reshape(12, 2)[:, 0]
+    assert slope(derivative_in_views, (typed(halves), halves.reshape(4, 3))) == 3 * 2.0**2
+
+
+@njit
+def derivative_in_floats(x, arrays):
+    arrays[0][0][0] = x
+    return arrays[0][0][0] * arrays[0][1][0]
+
+
+def test_memory_of_two_types():
+    with pytest.raises(ValueError, match="share memory in which the function keeps derivatives"):
+        slope(derivative_in_floats, [(V, V.view(np.int64))])
+    whole = np.arange(3)
+    items = [(V, whole), (V, whole)]
+    assert slope(derivative_in_floats, items) == 0.0
+    assert slope(derivative_in_floats, [(V, whole + 1)]) == 1.0
 
 
 # --------------------------------------------------------------------------- instances
@@ -127,6 +157,7 @@ class Space:
     inner: float64[::1]
     backwards: float64[:]
     unset: types.ListType(types.float64)
+    unset_pair: types.UniTuple(types.ListType(types.int64), 2)
 
     def __init__(self, n):
         self.memory = np.ones(n)
@@ -182,17 +213,32 @@ def instance_in_tuple(x, pair):
     return x * pair[1][0][0]
 
 
+@njit
+def input_and_list(x, lists):
+    lists[0][0] = 5.0
+    return np.sum(x * lists[1][0])
+
+
+@njit
+def counted_spaces(x, first, second, table):
+    first.memory[1] += table[1]
+    return x * second.memory[1] * table[1]
+
+
 def test_arguments_that_hold_memory_of_others():
     space = Space(3)
-    with pytest.raises(ValueError, match="space and array share memory, and the function writes"):
-        slope(instance_and_array, space, space.memory)
+    assert slope(instance_and_array, space, space.memory) == 3.0
     assert slope(instance_and_array, space, np.ones(2)) == 1.0
-    with pytest.raises(ValueError, match="lists and array share memory, and the function writes"):
-        slope(lists_and_array, [V, V + 1], V[:2])
+    with pytest.raises(ValueError, match="share memory in which the function keeps derivatives"):
+        slope(lists_and_array, [V, V + 1], V[:2])  # `lists` is only read, so it holds floats
     assert slope(lists_and_array, [V, V + 1], np.ones(2)) == 1.0
-    with pytest.raises(ValueError, match="items of pair share memory, and the function writes"):
-        slope(instance_in_tuple, (space, (space.inner[-1:],)))
-    assert slope(instance_in_tuple, (space, (np.ones(2),))) == 1.0
+    assert slope(instance_in_tuple, (space, (space.inner[-1:],))) == 1.0
+    assert slope(instance_in_tuple, (space, (space.memory,))) == 3.0
+    assert slope(counted_spaces, space, space, space.memory) == 4.0
+    assert slope(counted_spaces, space, Space(3), np.ones(3)) == 1.0
+    x = np.ones(3)
+    with pytest.raises(ValueError, match="x and lists share memory, and the function writes"):
+        dg.grad(input_and_list)(x, typed(x, x + 1))
 
 
 @njit
@@ -253,3 +299,39 @@ def test_refused_inside_of_others():
         slope(to_node, Node(np.ones(2), Node(np.ones(2), None)))
     with pytest.raises(TypeError, match=r"'pairs' is written to, and .* cannot be copied for"):
         slope(to_pair, typed(PairProxy(1)))
+
+
+# -------------------------------------------------------------- what is no array, nor an object
+
+
+@njit
+def bytes_of_array(x, array, data):
+    array[0] = 7
+    return x * data[0]
+
+
+@njit
+def record_of_array(x, array, record):
+    array[0].a += 1.0
+    return x * record.a
+
+
+@njit
+def item_and_view(x, arrays, view):
+    arrays[0][0] += 1.0
+    return x * view[0]
+
+
+def test_bytes_and_records():
+    data = bytearray(8)
+    with pytest.raises(ValueError, match="array and data share memory, and the function writes"):
+        slope(bytes_of_array, np.frombuffer(data, np.uint8), data)
+    assert slope(bytes_of_array, np.ones(8, np.uint8), data) == 0.0
+    records = np.ones(2, [("a", np.float64)])
+    with pytest.raises(ValueError, match="array and record share memory, and the function writes"):
+        slope(record_of_array, records, records[0])
+    assert slope(record_of_array, records, records.copy()[0]) == 1.0
+    floats = np.ones(3)
+    with pytest.raises(ValueError, match="arrays and view share memory, and the function writes"):
+        slope(item_and_view, typed(floats), memoryview(floats))
+    assert slope(item_and_view, typed(floats), memoryview(floats.copy())) == 1.0

@@ -404,8 +404,7 @@ def to_one_of_two(x, a, b):
 
 def test_one_instance_given_twice():
     counter = Counter(np.ones(2))
-    with pytest.raises(ValueError, match="a and b share memory, and the function writes to it"):
-        dg.grad(to_one_of_two)(X, counter, counter)
+    np.testing.assert_allclose(dg.grad(to_one_of_two)(X, counter, counter), 4.0 * X, rtol=1e-15)
     found = dg.grad(to_one_of_two)(X, Counter(np.ones(2)), Counter(np.full(2, 3.0)))
     np.testing.assert_allclose(found, 6.0 * X, rtol=1e-15)
 

@@ -11,7 +11,7 @@ from numba.np import arrayobj
 from numba.typed import Dict, List
 
 from dualgrad.generated import generated
-from dualgrad.instances import allocated, fill, with_fields
+from dualgrad.instances import OBJECTS, allocated, fill, with_fields
 from dualgrad.pages import new_array
 from dualgrad.types import DualType, can_carry, depth, over
 
@@ -80,19 +80,30 @@ def promote(typingctx: Any, value: Any, dual: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if result == value:
             return impl_ret_borrowed(context, builder, result, args[0])
-        if isinstance(value, types.Array):
-            return _copied(context, builder, value, result, args[0])
-        if isinstance(value, types.ClassInstanceType):
-            copy, fields = allocated(context, builder, result)
-            source, level = zip(sig.args, args, strict=True)
-            fill(context, builder, source, (result, fields), _promote_field, [level])
-            return impl_ret_new_ref(context, builder, result, copy._getvalue())
-        copied = _item_by_item(value, result, dual.instance_type)
-        if copied is not None:
-            return context.compile_internal(builder, copied, result(value), args[:1])
-        return context.cast(builder, args[0], value, result)
+        if not isinstance(value, OBJECTS):
+            return _promoted(context, builder, sig, args)
+        copy = cgutils.alloca_once_value(builder, context.get_constant_null(result))
+        given = context.make_helper(builder, value, value=args[0])
+        with builder.if_then(cgutils.is_not_null(builder, given.meminfo)):  # else it was never set
+            builder.store(_promoted(context, builder, sig, args), copy)
+        return builder.load(copy)
 
     return result(value, dual), codegen
+
+
+def _promoted(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    value, result = sig.args[0], sig.return_type
+    if isinstance(value, types.Array):
+        return _copied(context, builder, value, result, args[0])
+    if isinstance(value, types.ClassInstanceType):
+        copy, fields = allocated(context, builder, result)
+        source, level = zip(sig.args, args, strict=True)
+        fill(context, builder, source, (result, fields), _promote_field, [level])
+        return impl_ret_new_ref(context, builder, result, copy._getvalue())
+    copied = _item_by_item(value, result, sig.args[1].instance_type)
+    if copied is not None:
+        return context.compile_internal(builder, copied, result(value), args[:1])
+    return context.cast(builder, args[0], value, result)
 
 
 def _promote_field(x: Any, dual: Any) -> Any:

@@ -1,6 +1,6 @@
 """Copies of what `f` writes to: it comes anew to every sweep, and stays as it is to the caller.
 
-What lies in the same memory inside of an argument does so inside of the copy.
+What lies in the same memory inside of arguments does so inside of their copies.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.extending import intrinsic, overload, register_jitable
+from numba.np import arrayobj
+from numba.typed import Dict, List
 
 from dualgrad.compile.explain import readable
-from dualgrad.compile.promote import as_array_of, each, present
+from dualgrad.compile.promote import as_array_of, copy_into, each, present, promote, promoted
 from dualgrad.instances import OBJECTS, allocated, fill
 from dualgrad.transforms.extents import (
-    ARRAY,
     OBJECT,
     address_of,
     has_data,
@@ -33,13 +34,29 @@ _UNIQUE = (types.Buffer, types.StructRef, types.Record, types.DeferredType)
 
 def check_copies(ty: types.Type, name: str) -> None:
     """Refuse an argument that `f` writes to if there is no copying it."""
-    if isinstance(ty, _UNIQUE) and not isinstance(ty, (types.Array, types.Bytes)):
+    for it in _unique(ty):
         raise TypeError(
-            f"argument {name!r} is written to, and {readable(str(ty))} cannot be copied for "
+            f"argument {name!r} is written to, and {readable(str(it))} cannot be copied for "
             "each sweep; use an array"
         )
-    for item in items_of(ty):
-        check_copies(item, name)
+
+
+def can_copy(ty: types.Type) -> bool:
+    """Whether there is copying what a value of a type holds."""
+    return not _unique(ty)
+
+
+def _unique(ty: types.Type) -> list[types.Type]:
+    if isinstance(ty, _UNIQUE) and not isinstance(ty, (types.Array, types.Bytes)):
+        return [ty]
+    return [it for item in items_of(ty) for it in _unique(item)]
+
+
+def is_entangled(ty: types.Type) -> bool:
+    """Whether values of a type hold memory in objects: what is in common has to be looked for."""
+    if isinstance(ty, types.BaseTuple):
+        return any(map(is_entangled, ty))
+    return bool(memory_kinds(ty)) and not isinstance(ty, types.Array)
 
 
 def check_repeats(ty: types.Type, name: str) -> None:
@@ -66,43 +83,41 @@ def _private(x: Any) -> Any:
             item = x.dtype
             return lambda x: as_array_of(x, item)  # a copy that is of any layout, too
         return lambda x: x.copy()
+    if is_entangled(x):
+        return lambda x: together(x, None)
     if isinstance(x, types.BaseTuple) and memory_kinds(x):
         return each(x, "private(x[{}])", {"private": private}, "x")
-    if isinstance(x, types.Optional):
-        return lambda x: None if x is None else private(present(x))
-    if not isinstance(x, OBJECTS):
-        return lambda x: x
-    if not any(memory_kinds(item) for item in items_of(x)):
-        return lambda x: _copy(x, None, None)
-    return _private_object
-
-
-def _private_object(x: Any) -> Any:
-    rows = merged(memory_of(x, False))
-    return _moved(x, rows, _copied_arrays(rows))
-
-
-# Beginning with what is passed by reference, all is copied at once: arrays that have bytes in
-# common to one place, and what is met again is the copy that there is.
+    return lambda x: x
 
 
 @register_jitable
-def _copied_arrays(rows: Any) -> Any:
-    """The memory of all arrays in one, with their distances from lines of the processor's cache.
+def together(x: Any, dual: Any) -> Any:
+    """A copy of a value, with duals for its floats if a dual type is given.
 
-    Where it lies is noted in the rows.
+    Of a tuple, a tuple may say so for each item. Arrays that have bytes in common have them in the
+    copy, and what is met again is the copy that there is.
+    """
+    rows = merged(memory_of(x, dual, False))
+    return _moved(x, dual, rows, _allocated(rows))
+
+
+@register_jitable
+def _allocated(rows: Any) -> Any:
+    """Memory for the copies of all arrays: rows are given its addresses.
+
+    Items that stay what they are keep their distance from lines of the processor's cache.
     """
     size = 0
     for row in rows:
-        if row[2] == ARRAY:
-            row[3] = (size + 63) // 64 * 64 + row[0] % 64
-            size = row[3] + row[1] - row[0]
+        if row[2] != OBJECT:
+            start = (size + 63) // 64 * 64 + (row[0] % 64 if row[3] == row[4] else 0)
+            size = start + (row[1] - row[0]) // row[3] * row[4]
+            row[2] = start
     memory = np.empty(size + 64, np.uint8)
     start = (address_of(memory) + 63) // 64 * 64
     for row in rows:
-        if row[2] == ARRAY:
-            row[2] = start + row[3]
-            _copy_bytes(row[2], row[0], row[1] - row[0])
+        if row[3]:
+            row[2] += start
     return memory
 
 
@@ -119,139 +134,174 @@ def _row_of(rows: Any, address: int) -> Any:
     return rows[low]
 
 
-def _moved(x: Any, rows: Any, memory: Any) -> Any:
+def _moved(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
     """What `x` is in the copy: arrays in their new memory, objects copied if they are not yet."""
     raise NotImplementedError("only for compiled code")
 
 
 @overload(_moved, strict=False)
-def _move(x: Any, rows: Any, memory: Any) -> Any:
+def _move(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+    if isinstance(x, types.BaseTuple) and memory_kinds(x):
+        item = "dual[{0}]" if isinstance(dual, types.BaseTuple) else "dual"
+        names = {"moved": _moved}
+        return each(x, f"moved(x[{{0}}], {item}, rows, memory)", names, "x, dual, rows, memory")
+    to = _becomes(x, dual)
     if not memory_kinds(x):
-        return lambda x, rows, memory: x
+        level = None if to == x else dual.instance_type
+        return lambda x, dual, rows, memory: x if level is None else promote(x, level)
     if isinstance(x, types.Array):
-        return _moved_array
-    if isinstance(x, types.BaseTuple):
-        names = {"moved": _moved, "rows": None, "memory": None}
-        return each(x, "moved(x[{}], rows, memory)", names, "x, rows, memory")
+        return _move_array(to)
     if isinstance(x, types.Optional):
-        return lambda x, rows, memory: None if x is None else _moved(present(x), rows, memory)
-    return _moved_object
+        return lambda x, dual, rows, memory: (
+            None if x is None else _moved(present(x), dual, rows, memory)
+        )
+    return _move_object(to) if isinstance(x, OBJECTS) else lambda x, dual, rows, memory: x
 
 
-def _moved_array(x: Any, rows: Any, memory: Any) -> Any:
-    if x.size == 0:
-        return _in_memory(x, address_of(memory), memory)
-    address = address_of(x)
-    row = _row_of(rows, address)
-    return _in_memory(x, row[2] + address - row[0], memory)
+def _becomes(ty: Any, dual: Any) -> Any:
+    """The type of the copy of a value."""
+    return ty if isinstance(dual, types.NoneType) else promoted(ty, dual.instance_type)
 
 
-def _moved_object(x: Any, rows: Any, memory: Any) -> Any:
-    row = _row_of(rows, reference_of(x)[0])
-    if row[2] != OBJECT:
-        return _referred(x, row[2], row[3])
-    copy = _copy(x, rows, memory)
-    row[2], row[3] = reference_of(copy)
-    return copy
+def _move_array(to: Any) -> Any:
+    def array(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        if x.size == 0:
+            return _in_memory(x, to, address_of(memory), memory)
+        address = address_of(x)
+        row = _row_of(rows, address)
+        size = row[3] if row[3] != row[4] else 1  # raw memory may have items of several types
+        place = row[2] + (address - row[0]) // size * (row[4] if row[3] != row[4] else 1)
+        copy = _in_memory(x, to, place, memory)
+        copy_into(copy, x)
+        return copy
+
+    return array
 
 
-def _copy(x: Any, rows: Any, memory: Any) -> Any:
-    """A copy of what is passed by reference; of all that it holds if rows are given."""
+def _move_object(to: Any) -> Any:
+    def moved(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        address = reference_of(x)[0]
+        if address == 0:  # it was never set
+            return _referred(to, 0, 0)
+        row = _row_of(rows, address)
+        if row[2] != OBJECT:
+            return _referred(to, row[2], row[3])
+        copy = _copy(x, dual, rows, memory)
+        row[2], row[3] = reference_of(copy)
+        return copy
+
+    return moved
+
+
+def _copy(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+    """A copy of what is passed by reference, and of all that it holds."""
     raise NotImplementedError("only for compiled code")
 
 
 @overload(_copy, strict=False)
-def _copied(x: Any, rows: Any, memory: Any) -> Any:
+def _copied(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+    to = _becomes(x, dual)
     if isinstance(x, types.ClassInstanceType):
-        return lambda x, rows, memory: _copied_instance(x, rows, memory)
-    if isinstance(x, types.List):
-        return lambda x, rows, memory: _of_type(x, [_moved(it, rows, memory) for it in x])
+        return lambda x, dual, rows, memory: _copied_instance(x, dual, rows, memory)
     if isinstance(x, types.Set):
-        return lambda x, rows, memory: _of_type(x, x.copy())
-    if not any(memory_kinds(item) for item in items_of(x)):
-        return lambda x, rows, memory: x.copy()
-    return _copied_list if isinstance(x, types.ListType) else _copied_dict
+        return lambda x, dual, rows, memory: _of_type(to, x.copy())
+    if isinstance(x, types.List):
+        return lambda x, dual, rows, memory: _of_type(
+            to, [_moved(it, dual, rows, memory) for it in x]
+        )
+    return _copy_list(to) if isinstance(x, types.ListType) else _copy_dict(to)
 
 
-def _copied_list(x: Any, rows: Any, memory: Any) -> Any:
-    copy = x.copy()
-    for k in range(len(copy)):
-        copy[k] = _moved(copy[k], rows, memory)
-    return copy
+def _copy_list(to: Any) -> Any:
+    item_type = to.item_type
+
+    def copied(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        copy = List.empty_list(item_type, len(x))
+        for it in x:
+            copy.append(_moved(it, dual, rows, memory))
+        return copy
+
+    return copied
 
 
-def _copied_dict(x: Any, rows: Any, memory: Any) -> Any:
-    copy = x.copy()
-    for key in x:
-        copy[key] = _moved(x[key], rows, memory)
-    return copy
+def _copy_dict(to: Any) -> Any:
+    key_type, value_type = to.key_type, to.value_type
+
+    def copied(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        copy = Dict.empty(key_type, value_type)
+        for key, it in x.items():
+            copy[key] = _moved(it, dual, rows, memory)
+        return copy
+
+    return copied
 
 
 @intrinsic
-def _copied_instance(typingctx: Any, instance: Any, rows: Any, memory: Any) -> Any:
+def _copied_instance(typingctx: Any, instance: Any, dual: Any, rows: Any, memory: Any) -> Any:
     """A copy of an instance of a jitclass, and of all that it holds."""
+    to = _becomes(instance, dual)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        copy, fields = allocated(context, builder, instance)
+        copy, fields = allocated(context, builder, to)
         source, *further = zip(sig.args, args, strict=True)
-        fill(context, builder, source, (instance, fields), _move_field, further)
-        return impl_ret_new_ref(context, builder, instance, copy._getvalue())
+        fill(context, builder, source, (to, fields), _move_field, further)
+        return impl_ret_new_ref(context, builder, to, copy._getvalue())
 
-    return instance(instance, rows, memory), codegen
+    return to(instance, dual, rows, memory), codegen
 
 
-def _move_field(x: Any, rows: Any, memory: Any) -> Any:
-    return _moved(x, rows, memory)
+def _move_field(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+    return _moved(x, dual, rows, memory)
 
 
 # ----------------------------------------------------------------------- addresses
 
 
 @intrinsic
-def _copy_bytes(typingctx: Any, to: Any, source: Any, count: Any) -> Any:
-    """Copy bytes from an address to another."""
+def _in_memory(typingctx: Any, array: Any, to: Any, address: Any, memory: Any) -> Any:
+    """An array as another lies in memory, at an address in the memory of a third."""
+    result = to.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointers = [builder.inttoptr(it, cgutils.voidptr_t) for it in args[:2]]
-        cgutils.raw_memcpy(builder, *pointers, args[2], 1)
-        return context.get_dummy_value()
+        given = context.make_array(array)(context, builder, args[0])
+        sizes = (context.get_abi_sizeof(context.get_data_type(it.dtype)) for it in (array, result))
+        old, new = (context.get_constant(types.intp, size) for size in sizes)
+        strides = cgutils.unpack_tuple(builder, given.strides, array.ndim)
+        if array.dtype != result.dtype:
+            strides = [builder.mul(builder.sdiv(it, old), new) for it in strides]
+        it = context.make_array(result)(context, builder)
+        owner = context.make_array(memory)(context, builder, args[3])
+        arrayobj.populate_array(
+            it, data=builder.inttoptr(args[2], it.data.type), shape=given.shape,
+            strides=cgutils.pack_array(builder, strides, old.type), itemsize=new,
+            meminfo=owner.meminfo,
+        )  # fmt: skip
+        return impl_ret_borrowed(context, builder, result, it._getvalue())
 
-    return types.void(types.intp, types.intp, types.intp), codegen
+    return result(array, to, types.intp, memory), codegen
 
 
 @intrinsic
-def _in_memory(typingctx: Any, array: Any, address: Any, memory: Any) -> Any:
-    """An array with its items at an address in the memory of another array."""
+def _referred(typingctx: Any, to: Any, address: Any, data: Any) -> Any:
+    """What is passed by reference, of a type, by its addresses."""
+    result = to.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        it = context.make_array(array)(context, builder, args[0])
-        it.meminfo = context.make_array(memory)(context, builder, args[2]).meminfo
-        it.parent = cgutils.get_null_value(it.parent.type)
-        it.data = builder.inttoptr(args[1], it.data.type)
-        return impl_ret_borrowed(context, builder, array, it._getvalue())
-
-    return array(array, types.intp, memory), codegen
-
-
-@intrinsic
-def _referred(typingctx: Any, like: Any, address: Any, data: Any) -> Any:
-    """What is passed by reference, of the type of another, by its addresses."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = context.make_helper(builder, like)
+        value = context.make_helper(builder, result)
         value.meminfo = builder.inttoptr(args[1], value.meminfo.type)
-        if has_data(like):
+        if has_data(result):
             value.data = builder.inttoptr(args[2], value.data.type)
-        return impl_ret_borrowed(context, builder, like, value._getvalue())
+        return impl_ret_borrowed(context, builder, result, value._getvalue())
 
-    return like(like, types.intp, types.intp), codegen
+    return result(to, types.intp, types.intp), codegen
 
 
 @intrinsic
-def _of_type(typingctx: Any, like: Any, value: Any) -> Any:
-    """A list or set as of the type of another: reflected or not, which are the same inside."""
+def _of_type(typingctx: Any, to: Any, value: Any) -> Any:
+    """A list or set as of another type: reflected or not, which are the same inside."""
+    result = to.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return impl_ret_borrowed(context, builder, like, args[1])
+        return impl_ret_borrowed(context, builder, result, args[1])
 
-    return like(like, value), codegen
+    return result(to, value), codegen

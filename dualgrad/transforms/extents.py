@@ -1,4 +1,4 @@
-"""Which memory values lie in: rows of a first byte, the byte after the last, and a copy's place.
+"""Which memory values lie in: rows of a first byte, the byte after the last, and what is there.
 
 Arrays lie where their items do, also inside of containers and of instances of jitclasses. What is
 passed by reference, such as a list, lies at its own address, as one byte.
@@ -7,13 +7,14 @@ passed by reference, such as a list, lies at its own address, as one byte.
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 
-from dualgrad.compile.promote import present
+from dualgrad.compile.promote import present, promoted
 from dualgrad.generated import generated
 from dualgrad.instances import OBJECTS
 
@@ -34,8 +35,8 @@ def items_of(ty: types.Type) -> list[types.Type]:
 def memory_kinds(ty: types.Type) -> set[Any]:
     """What kinds of memory values of a type lie in; those of no common kind share none."""
     kinds = {it for item in items_of(ty) for it in memory_kinds(item)}
-    if isinstance(ty, types.Array):
-        kinds.add(types.Array)
+    if isinstance(ty, (types.Buffer, types.Record)):
+        kinds.add(types.Buffer)
     elif isinstance(ty, OBJECTS):
         kinds.add(ty)
     return kinds
@@ -64,6 +65,16 @@ def _extent(typingctx: Any, array: Any) -> Any:
         return cgutils.pack_array(builder, _ends(context, builder, array, args[0]))
 
     return types.UniTuple(types.intp, 2)(array), codegen
+
+
+@intrinsic
+def _count(typingctx: Any, array: Any) -> Any:
+    """The number of items of an array, or of bytes and the like, which do not tell it."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.make_array(array)(context, builder, args[0]).nitems
+
+    return types.intp(array), codegen
 
 
 @intrinsic
@@ -109,6 +120,16 @@ def address_of(typingctx: Any, array: Any) -> Any:
     return types.intp(array), codegen
 
 
+@intrinsic
+def address_of_record(typingctx: Any, record: Any) -> Any:
+    """Where a record is."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], context.get_value_type(types.intp))
+
+    return types.intp(record), codegen
+
+
 def has_data(ty: types.Type) -> bool:
     """Whether what is passed by reference has its data at an address of their own."""
     return not isinstance(ty, (types.List, types.Set))
@@ -129,18 +150,35 @@ def reference_of(typingctx: Any, x: Any) -> Any:
 
 # ----------------------------------------------------------------------------- rows
 
-#: What `to` of a row says before there is a copy.
-ARRAY, OBJECT = 1, 0
+#: What a row says is there: an object, or items that stay as they are in a copy. Another number
+#: says of what type the items are, and that they become duals.
+OBJECT, RAW = 0, 1
+
+
+def _becomes(ty: Any, dual: Any) -> types.Type:
+    """The type of the items of an array in a copy; `dual` is the type of none if they stay."""
+    return ty.dtype if isinstance(dual, types.NoneType) else promoted(ty.dtype, dual.instance_type)
+
+
+@intrinsic
+def size_of(typingctx: Any, item: Any) -> Any:
+    """How many bytes an item of an array is."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data_type = context.get_data_type(item.instance_type)
+        return context.get_constant(types.intp, context.get_abi_sizeof(data_type))
+
+    return types.intp(item), codegen
 
 
 @register_jitable
-def _put_row(rows: Any, n: int, first: int, end: int, kind: int) -> int:
+def _put_row(rows: Any, n: int, first: int, end: int, kind: int, size: int, becomes: int) -> int:
     if n < len(rows):
-        rows[n, 0], rows[n, 1], rows[n, 2] = first, end, kind
+        rows[n, 0], rows[n, 1], rows[n, 2], rows[n, 3], rows[n, 4] = first, end, kind, size, becomes
     return n + 1
 
 
-def _noted(x: Any, rows: Any, n: int, exact: bool) -> int:
+def _noted(x: Any, dual: Any, rows: Any, n: int, exact: bool) -> int:
     """Put a row for all that is in `x` from row `n` on, while there is room; the next number.
 
     Arrays that are not contiguous have a row for each item where it has to be exact: the items of
@@ -150,31 +188,32 @@ def _noted(x: Any, rows: Any, n: int, exact: bool) -> int:
 
 
 @overload(_noted, strict=False)  # strict would compare type hints, which lambdas cannot have
-def _note(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+def _note(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
     if not memory_kinds(x):
-        return lambda x, rows, n, exact: n
-    if isinstance(x, types.Array):
-        return _note_scattered if x.layout == "A" else _note_array
+        return lambda x, dual, rows, n, exact: n
+    if isinstance(x, (types.Buffer, types.Record)):
+        return _note_items(x, dual)
     if isinstance(x, types.Optional):
-        return lambda x, rows, n, exact: n if x is None else _noted(present(x), rows, n, exact)
+        return lambda x, dual, rows, n, exact: (
+            n if x is None else _noted(present(x), dual, rows, n, exact)
+        )
     if isinstance(x, types.BaseTuple):
-        return _one_by_one([f"x[{k}]" for k in range(len(x))], "n")
+        level = "dual[{}]" if isinstance(dual, types.BaseTuple) else "dual"
+        return _one_by_one([(f"x[{k}]", level.format(k)) for k in range(len(x))], "n")
     if isinstance(x, types.ClassInstanceType):
-        return _one_by_one(
-            [f"x.{name}" for name, ty in x.struct.items() if memory_kinds(ty)],
-            "note_object(x, rows, n)", "reference_of(x)[0] == 0",
-        )  # fmt: skip
+        fields = [(f"x.{name}", "dual") for name, ty in x.struct.items() if memory_kinds(ty)]
+        return _one_by_one(fields, "note_object(x, rows, n)", "reference_of(x)[0] == 0")
     if not any(memory_kinds(item) for item in items_of(x)):
-        return lambda x, rows, n, exact: _note_object(x, rows, n)
-    return _note_values if isinstance(x, types.DictType) else _note_items
+        return lambda x, dual, rows, n, exact: _note_object(x, rows, n)
+    return _note_values if isinstance(x, types.DictType) else _note_list
 
 
-def _one_by_one(items: list[str], start: str, absent: str = "False") -> Any:
+def _one_by_one(items: list[tuple[str, str]], start: str, absent: str = "False") -> Any:
     source = start
-    for item in items:
-        source = f"noted({item}, rows, {source}, exact)"
+    for item, dual in items:
+        source = f"noted({item}, {dual}, rows, {source}, exact)"
     return generated(
-        f"lambda x, rows, n, exact: n if {absent} else {source}",
+        f"lambda x, dual, rows, n, exact: n if {absent} else {source}",
         noted=_noted, note_object=_note_object, reference_of=reference_of,
     )  # fmt: skip
 
@@ -182,54 +221,66 @@ def _one_by_one(items: list[str], start: str, absent: str = "False") -> Any:
 @register_jitable
 def _note_object(x: Any, rows: Any, n: int) -> int:
     address = reference_of(x)[0]
-    return _put_row(rows, n, address, address + 1, OBJECT) if address else n
+    return _put_row(rows, n, address, address + 1, OBJECT, 0, 0) if address else n
 
 
-def _note_array(x: Any, rows: Any, n: Any, exact: Any) -> Any:
-    return _put_extent(x, rows, n)
+def _note_items(x: Any, dual: Any) -> Any:
+    """Items of an array, or the bytes of a record."""
+    if isinstance(x, types.Record):
+        size = x.size
+        return lambda x, dual, rows, n, exact: _put_row(
+            rows, n, address_of_record(x), address_of_record(x) + size, RAW, 1, 1
+        )
+    item, becomes = x.dtype, _becomes(x, dual)
+    kind = RAW if item == becomes else crc32(str(item).encode()) + 2
 
+    @register_jitable
+    def note_all(x: Any, rows: Any, n: int) -> int:
+        if _count(x) == 0:
+            return n
+        first, end = _extent(x)
+        return _put_row(rows, n, first, end, kind, size_of(item), size_of(becomes))
 
-def _note_scattered(x: Any, rows: Any, n: Any, exact: Any) -> Any:
-    if not exact or x.size == 0:
-        return _put_extent(x, rows, n)
-    addresses = np.empty(x.shape, np.intp)
-    _put_addresses(x, addresses)
-    for first in addresses.flat:
-        n = _put_row(rows, n, first, first + x.itemsize, ARRAY)
-    return n
+    def note_array(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
+        return note_all(x, rows, n)
 
-
-@register_jitable
-def _put_extent(x: Any, rows: Any, n: int) -> int:
-    if x.size == 0:
+    def note_scattered(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
+        if not exact or _count(x) == 0:
+            return note_all(x, rows, n)
+        if len(rows) == 0:
+            return n + _count(x)
+        addresses, size = np.empty(x.shape, np.intp), size_of(item)
+        _put_addresses(x, addresses)
+        for first in addresses.flat:
+            n = _put_row(rows, n, first, first + size, kind, size, size)
         return n
-    first, end = _extent(x)
-    return _put_row(rows, n, first, end, ARRAY)
+
+    return note_scattered if x.layout == "A" else note_array
 
 
-def _note_items(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+def _note_list(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
     if reference_of(x)[0] == 0:
         return n
     n = _note_object(x, rows, n)
     for it in x:
-        n = _noted(it, rows, n, exact)
+        n = _noted(it, dual, rows, n, exact)
     return n
 
 
-def _note_values(x: Any, rows: Any, n: Any, exact: Any) -> Any:
+def _note_values(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
     if reference_of(x)[0] == 0:
         return n
     n = _note_object(x, rows, n)
     for it in x.values():
-        n = _noted(it, rows, n, exact)
+        n = _noted(it, dual, rows, n, exact)
     return n
 
 
 @register_jitable
-def memory_of(x: Any, exact: bool) -> Any:
+def memory_of(x: Any, dual: Any, exact: bool) -> Any:
     """The rows of all that is in `x`, in the order of their first bytes."""
-    rows = np.empty((_noted(x, np.empty((0, 4), np.intp), 0, exact), 4), np.intp)
-    _noted(x, rows, 0, exact)
+    rows = np.empty((_noted(x, dual, np.empty((0, 5), np.intp), 0, exact), 5), np.intp)
+    _noted(x, dual, rows, 0, exact)
     _sort(rows)
     return rows
 
@@ -242,7 +293,7 @@ def _sort(rows: Any) -> None:
         for start in range(gap, len(rows)):
             k = start
             while k >= gap and rows[k, 0] < rows[k - gap, 0]:
-                for column in range(3):
+                for column in range(5):
                     this, other = rows[k, column], rows[k - gap, column]
                     rows[k, column], rows[k - gap, column] = other, this
                 k -= gap
@@ -251,29 +302,32 @@ def _sort(rows: Any) -> None:
 
 @register_jitable
 def merged(rows: Any) -> Any:
-    """Rows without a byte in common, for the same memory."""
+    """Rows without a byte in common, for the same memory.
+
+    Items that become duals have no bytes in common but with others of their type.
+    """
     n = 0
     for row in rows:
         if n and row[0] < rows[n - 1, 1]:
-            rows[n - 1, 1] = max(row[1], rows[n - 1, 1])
+            last = rows[n - 1]
+            apart = row[2] != RAW and (row[0] - last[0]) % max(row[3], 1)
+            if row[2] != last[2] or apart:
+                raise ValueError(
+                    "arguments share memory in which the function keeps derivatives, and that is "
+                    "of several types or must not change; pass a copy of one"
+                )
+            last[1] = max(row[1], last[1])
         else:
-            for column in range(3):  # row by row, it takes Numba seconds to compile its errors
+            for column in range(5):  # row by row, it takes Numba seconds to compile its errors
                 rows[n, column] = row[column]
             n += 1
     return rows[:n]
 
 
 @register_jitable
-def meets_itself(x: Any) -> bool:
-    """Whether some memory is in `x` more than once."""
-    rows = memory_of(x, True)
-    return len(merged(rows)) < len(rows)
-
-
-@register_jitable
 def memories_meet(x: Any, y: Any) -> bool:
     """Whether some memory is in `x` and in `y`."""
-    a, b = merged(memory_of(x, True)), merged(memory_of(y, True))
+    a, b = merged(memory_of(x, None, True)), merged(memory_of(y, None, True))
     i = j = 0
     while i < len(a) and j < len(b):
         if a[i, 1] <= b[j, 0]:

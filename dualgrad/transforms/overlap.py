@@ -11,35 +11,41 @@ from typing import Any
 
 from numba.core import types
 
+from dualgrad.transforms.copies import can_copy, is_entangled
 from dualgrad.transforms.extents import memory_kinds
 
 
 def refusals(
-    arg_types: Sequence[types.Type], written: Collection[int], names: Any
+    arg_types: Sequence[types.Type], written: Collection[int], names: Any, joint: Collection[int]
 ) -> Iterator[str]:
     """Lines of a kernel that raise an error if an argument shares memory with a written one.
 
-    What `f` writes to the one it would not see in the other.
+    What `f` writes to the one it would not see in the other. Copies of the `joint` ones, and of
+    what an argument holds in objects, have in common what the arguments have.
     """
     given = [(k, it) for k, ty in enumerate(arg_types) for it in leaves(f"a{k}", ty, types.Type)]
     for (k, one), (other, another) in itertools.combinations(given, 2):
-        if {k, other}.intersection(written):
+        in_common = is_entangled(arg_types[k]) if k == other else {k, other} <= set(joint)
+        condition = "" if in_common else _meet(one, another)
+        if condition and {k, other}.intersection(written):
             them = f"{names[k]} and {names[other]}" if k != other else f"items of {names[k]}"
-            yield from _refused(_meet(one, another), them)
+            text = f"{them} share memory, and the function writes to it; pass a copy of one"
+            yield f"if {condition}:"
+            yield f"    raise ValueError({text!r})"
 
 
-def refused_repeats(expression: str, ty: types.Type, name: str) -> Iterator[str]:
-    """Lines that raise an error if a written container whose items are copied holds one twice."""
-    for container, of in leaves(expression, ty, types.Type):
-        if not isinstance(of, types.Array) and memory_kinds(of):
-            yield from _refused(f"meets_itself({container})", f"items of {name}")
-
-
-def _refused(condition: str, them: str) -> Iterator[str]:
-    if condition:
-        text = f"{them} share memory, and the function writes to it; pass a copy of one"
-        yield f"if {condition}:"
-        yield f"    raise ValueError({text!r})"
+def entangled(arg_types: Sequence[types.Type], written: Collection[int]) -> tuple[list[int], str]:
+    """The arguments that have to be copied together where a condition holds, and that."""
+    found, conditions = set(), []
+    for k, other in itertools.combinations(range(len(arg_types)), 2):
+        pair = arg_types[k], arg_types[other]
+        apart = memory_kinds(pair[0]).isdisjoint(memory_kinds(pair[1]))
+        if apart or not any(map(is_entangled, pair)) or not all(map(can_copy, pair)):
+            continue
+        if {k, other}.intersection(written):
+            found |= {k, other}
+            conditions.append(f"memories_meet(a{k}, a{other})")
+    return sorted(found), " or ".join(conditions)
 
 
 def kept(

@@ -6,7 +6,7 @@ lanes; Numba compiles it like any other function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import draws, extents, lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
-from dualgrad.transforms.copies import check_copies, check_repeats, private
+from dualgrad.transforms.copies import check_copies, check_repeats, is_entangled, private, together
 from dualgrad.transforms.runtime import largest, place, smallest
 from dualgrad.transforms.wider import ask_for_more
 from dualgrad.types import (
@@ -110,7 +110,7 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         lanes_io.lane_at, lanes_io.on_stack, lanes_io.put_known,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
-        lanes_io.with_tangent, extents.extents_meet, extents.meets_itself, extents.memories_meet,
+        lanes_io.with_tangent, extents.extents_meet, together, extents.memories_meet,
         recall_values,
         record_values, streams.columns_before, streams.empty,
         streams.end_stream, streams.stream_lanes, streams.streams,
@@ -200,6 +200,8 @@ class Sweep:
         clone = self.names[f"f{self.tag}"] = clone_of(self.plan.function, inline=self.inline)
         tag, inputs = self.tag, {it.k: it for it in self.inputs}
         arguments, kws = [], {}
+        self.copies: dict[int, tuple[str, str]] = {}  # of arguments, and the dual type if any
+        self.joint, self.in_common = overlap.entangled(self._hidden(inputs), self.written)
         for k, (name, ty) in enumerate(zip(self.plan.params, self.types, strict=False)):
             if isinstance(ty, types.Omitted):
                 continue
@@ -210,18 +212,36 @@ class Sweep:
             elif k == self.plan.out_argnum:
                 expression, given = f"b{tag}", promoted(ty, self.dual)
             else:
-                expression, given = f"a{k}", ty
+                copy, given = f"a{k}", ty
                 active = self.effect.active_args[k] and is_buffer(ty)
-                # what promotion copies need not be copied before
-                if self.effect.written_args[k] and not (active and is_promoted(ty, self.dual)):
+                if self.effect.written_args[k]:
                     check_copies(ty, name)
-                    expression = f"private({expression})"
+                    if is_entangled(ty):
+                        copy = f"together({copy}, {f'dual{tag}' if active else None})"
+                    elif not (active and is_promoted(ty, self.dual)):  # which copies it, too
+                        copy = f"private({copy})"
                 if active:
-                    expression, given = f"promote({expression}, dual{tag})", promoted(ty, self.dual)
+                    given = promoted(ty, self.dual)
+                    copy = copy if "together" in copy else f"promote({copy}, dual{tag})"
+                expression = f"a{k}"
+                if copy != expression or k in self.joint:
+                    self.copies[k] = copy, f"dual{tag}" if active else "None"
+                    expression = f"p{k}{tag}"
             arguments.append(f"{name}={expression}")
             kws[name] = given
         signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
         return f"f{tag}({', '.join(arguments)})", signature.return_type
+
+    @property
+    def written(self) -> list[int]:
+        """The arguments that `f` writes to, but for that for its result."""
+        out = self.plan.out_argnum
+        return [k for k, on in enumerate(self.effect.written_args) if on and k != out]
+
+    def _hidden(self, which: Collection[int]) -> list[types.Type]:
+        """The types of arguments, without some."""
+        out = self.plan.out_argnum
+        return [types.none if k in which or k == out else ty for k, ty in enumerate(self.types)]
 
     def _outputs(self, result: types.Type) -> list[Output]:
         if self.plan.out_argnum is not None:
@@ -298,20 +318,29 @@ class Sweep:
 
     def apart(self) -> Iterator[str]:
         """Refuse arguments that share memory, except with the buffer for the result."""
-        out = self.plan.out_argnum
-        written = [k for k, on in enumerate(self.effect.written_args) if on and k != out]
-        hidden = [types.none if k == out else ty for k, ty in enumerate(self.types)]
-        yield from overlap.refusals(hidden, written, self.plan.params)
-        inputs = {it.k for it in self.inputs}
-        for k in written:
-            ty = self.types[k]
-            if self.effect.active_args[k] and k not in inputs and promoted(ty, self.dual) != ty:
-                yield from overlap.refused_repeats(f"a{k}", ty, self.plan.params[k])
+        yield from overlap.refusals(self._hidden([]), self.written, self.plan.params, self.joint)
+
+    def copied(self) -> Iterator[str]:
+        """Name copies of the arguments that `f` writes to, or that need duals for floats."""
+        alone = [f"p{k}{self.tag} = {copy}" for k, (copy, _) in self.copies.items()]
+        if not self.joint:
+            yield from alone
+            return
+        given = tupled([f"a{k}" for k in self.joint], False)
+        duals = tupled([self.copies[k][1] for k in self.joint], False)
+        yield f"if {self.in_common}:"
+        names = ", ".join(f"p{k}{self.tag}" for k in self.joint)
+        yield f"    {names} = together({given}, {duals})"
+        others = [k for k in self.copies if k not in self.joint]
+        yield from indented(f"p{k}{self.tag} = {self.copies[k][0]}" for k in others)
+        yield "else:"
+        yield from indented(alone)
 
     def run(self, gather: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""
         tag, result = self.tag, f"y{self.tag}"
         yield from self.apart()
+        yield from self.copied()
         if self.recalls:
             yield "recall_values()"
         if self.repeats and self.draws:
