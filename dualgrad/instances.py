@@ -67,17 +67,21 @@ def with_fields(
     return DualInstanceType(original, fields)
 
 
-def _is_deferred(ty: types.Type) -> bool:
-    return isinstance(ty, types.DeferredType) or any(map(_is_deferred, _inner(ty)))
-
-
-def _inner(ty: types.Type) -> list[types.Type]:
-    if isinstance(ty, types.BaseTuple):
-        return list(ty)
+def items_of(ty: types.Type) -> list[types.Type]:
+    """The types of what values of this type hold."""
     if isinstance(ty, types.ClassInstanceType):
         return list(ty.struct.values())
-    inner = [getattr(ty, name, None) for name in ("type", "dtype", "item_type", "value_type")]
-    return [it for it in inner if isinstance(it, types.Type)]
+    if isinstance(ty, types.BaseTuple):
+        return list(ty)
+    names = {
+        types.Optional: "type", types.List: "dtype", types.Set: "dtype",
+        types.ListType: "item_type", types.DictType: "value_type",
+    }  # fmt: skip
+    return [getattr(ty, name) for kind, name in names.items() if isinstance(ty, kind)]
+
+
+def _is_deferred(ty: types.Type) -> bool:
+    return isinstance(ty, types.DeferredType) or any(map(_is_deferred, items_of(ty)))
 
 
 def allocated(context: Any, builder: Any, ty: Any) -> tuple[Any, Any]:

@@ -564,3 +564,13 @@ def test_unrolled_loop_over_two_classes():
     )
     found = dg.grad(over_two_classes)(np.array([2.0, 1.5, 5.0]))
     np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+@njit
+def returned(x):
+    return OF_BODIES(x, np.ones(3), np.ones(3), 2.0)
+
+
+def test_their_name_in_messages():
+    with pytest.raises(TypeError, match=r"returns Body\b"):
+        dg.derivative(returned)(1.0)

@@ -295,7 +295,7 @@ def to_pair(x, pairs):
 
 
 def test_refused_inside_of_others():
-    with pytest.raises(TypeError, match=r"'node' is written to, and .* cannot be copied for each"):
+    with pytest.raises(TypeError, match="'node' is written to, and a linked jitclass cannot"):
         slope(to_node, Node(np.ones(2), Node(np.ones(2), None)))
     with pytest.raises(TypeError, match=r"'pairs' is written to, and .* cannot be copied for"):
         slope(to_pair, typed(PairProxy(1)))

@@ -175,6 +175,10 @@ def _cause(report: str) -> tuple[str, str, str]:
 
 def readable(text: str) -> str:
     """Numba's wording without what a user need not know: duals are floats to them."""
+    text = text.replace("<iv=None>", "")
+    while (shorter := _INSTANCE.sub(r"\1", text)) != text:  # those inside of others first
+        text = shorter
+    text = re.sub(r"DeferredType#\d+", "a linked jitclass", text)
     text = re.sub(r"(?:(?:dual|recall|series|pattern|rows)\()+(\w+)(?:, \d+\))+", r"\1", text)
     text = re.sub(
         r"<(?:built-in |bound )?(?:function|method|intrinsic|ufunc|class) '?([\w.]+)'?"
@@ -183,7 +187,13 @@ def readable(text: str) -> str:
         text,
     )
     text = re.sub(r"UniTuple\(([^()]*(?:\([^()]*\))?[^()]*) x (\d+)\)", r"a tuple of \2 \1", text)
-    return text.replace("<iv=None>", "").strip()
+    return text.strip()
+
+
+#: The name of the type of an instance of a jitclass, with fields; with duals there are others.
+_INSTANCE = re.compile(
+    r"instance\.jitclass\.(\w+)#[0-9a-f]+<[^<>]*>(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"
+)
 
 
 def _place(report: str, function: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Values with duals in place of floats: numbers, arrays, lists, dictionaries and tuples."""
+"""Values with duals in place of floats: numbers, arrays, containers and instances."""
 
 from __future__ import annotations
 

@@ -16,12 +16,11 @@ from numba.typed import Dict, List
 
 from dualgrad.compile.explain import readable
 from dualgrad.compile.promote import as_array_of, copy_into, each, present, promote, promoted
-from dualgrad.instances import OBJECTS, allocated, fill
+from dualgrad.instances import OBJECTS, allocated, fill, items_of
 from dualgrad.transforms.extents import (
     OBJECT,
     address_of,
     has_data,
-    items_of,
     memory_kinds,
     memory_of,
     merged,

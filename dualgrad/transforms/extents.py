@@ -16,20 +16,7 @@ from numba.np import arrayobj
 
 from dualgrad.compile.promote import present, promoted
 from dualgrad.generated import generated
-from dualgrad.instances import OBJECTS
-
-
-def items_of(ty: types.Type) -> list[types.Type]:
-    """The types of what values of this type hold."""
-    if isinstance(ty, types.ClassInstanceType):
-        return list(ty.struct.values())
-    if isinstance(ty, types.BaseTuple):
-        return list(ty)
-    names = {
-        types.Optional: "type", types.List: "dtype", types.Set: "dtype",
-        types.ListType: "item_type", types.DictType: "value_type",
-    }  # fmt: skip
-    return [getattr(ty, name) for kind, name in names.items() if isinstance(ty, kind)]
+from dualgrad.instances import OBJECTS, items_of
 
 
 def memory_kinds(ty: types.Type) -> set[Any]:
