@@ -301,6 +301,46 @@ def test_refused_inside_of_others():
         slope(to_pair, typed(PairProxy(1)))
 
 
+@njit
+def integers_and_bytes(x, integers, data):
+    integers[0][0] = 7
+    return x * data[0] * data[19]
+
+
+def test_items_of_two_sizes_that_stay():
+    data = np.ones(20, np.uint8)
+    integers = typed(data[:16].view(np.int64))
+    assert slope(integers_and_bytes, integers, data) == 7.0
+    assert slope(integers_and_bytes, integers, data.copy()) == 1.0
+
+
+@njit
+def records_and_names(x, records, names):
+    records[0][0].b += 1
+    return x * records[1][0].b * len(names[1][0])
+
+
+def test_arrays_of_records_and_of_text():
+    records, names = np.ones(2, [("a", np.float64), ("b", np.int32)]), np.array(["ab", "c"])
+    assert slope(records_and_names, typed(records, records[::1]), typed(names, names)) == 4.0
+    assert slope(records_and_names, [records, records.copy()], [names, names]) == 2.0
+
+
+@njit
+def derivatives_in_fields(x, fields):
+    fields[0][1] = x
+    return fields[0][1] * fields[0][0] * fields[-1][2]
+
+
+def test_fields_of_packed_records():
+    """Items 12 bytes apart, which are no multiple of 8."""
+    records = np.zeros(3, [("a", np.float64), ("b", np.int32)])
+    records["a"] = [1.0, 2.0, 3.0]
+    assert slope(derivatives_in_fields, typed(records["a"])) == 3.0
+    with pytest.raises(ValueError, match="share memory in which the function keeps derivatives"):
+        slope(derivatives_in_fields, typed(records["a"], records["a"]))
+
+
 # -------------------------------------------------------------- what is no array, nor an object
 
 

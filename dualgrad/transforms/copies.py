@@ -26,6 +26,7 @@ from dualgrad.transforms.extents import (
     merged,
     reference_of,
 )
+from dualgrad.types import DualType
 
 #: What can be written to and cannot be copied. A record is an address, with no owner.
 _UNIQUE = (types.Buffer, types.StructRef, types.Record, types.DeferredType)
@@ -109,8 +110,9 @@ def _allocated(rows: Any) -> Any:
     size = 0
     for row in rows:
         if row[2] != OBJECT:
-            start = (size + 63) // 64 * 64 + (row[0] % 64 if row[3] == row[4] else 0)
-            size = start + (row[1] - row[0]) // row[3] * row[4]
+            stays = row[3] == row[4]  # items of several sizes may, too
+            start = (size + 63) // 64 * 64 + (row[0] % 64 if stays else 0)
+            size = start + (row[1] - row[0] if stays else (row[1] - row[0]) // row[3] * row[4])
             row[2] = start
     memory = np.empty(size + 64, np.uint8)
     start = (address_of(memory) + 63) // 64 * 64
@@ -163,18 +165,28 @@ def _becomes(ty: Any, dual: Any) -> Any:
 
 
 def _move_array(to: Any) -> Any:
-    def array(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
-        if x.size == 0:
-            return _in_memory(x, to, address_of(memory), memory)
-        address = address_of(x)
-        row = _row_of(rows, address)
-        size = row[3] if row[3] != row[4] else 1  # raw memory may have items of several types
-        place = row[2] + (address - row[0]) // size * (row[4] if row[3] != row[4] else 1)
+    item = to.dtype
+
+    @register_jitable
+    def in_place(x: Any, row: Any, memory: Any) -> Any:
+        distance = address_of(x) - row[0]
+        place = row[2] + (distance if row[3] == row[4] else distance // row[3] * row[4])
         copy = _in_memory(x, to, place, memory)
         copy_into(copy, x)
         return copy
 
-    return array
+    def array(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        if x.size == 0:
+            return _in_memory(x, to, address_of(memory), memory)
+        return in_place(x, _row_of(rows, address_of(x)), memory)
+
+    def promoted_array(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
+        if x.size == 0:
+            return _in_memory(x, to, address_of(memory), memory)
+        row = _row_of(rows, address_of(x))
+        return in_place(x, row, memory) if row[4] else as_array_of(x, item)
+
+    return promoted_array if isinstance(item, DualType) else array
 
 
 def _move_object(to: Any) -> Any:

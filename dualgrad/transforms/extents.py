@@ -137,8 +137,11 @@ def reference_of(typingctx: Any, x: Any) -> Any:
 
 # ----------------------------------------------------------------------------- rows
 
-#: What a row says is there: an object, or items that stay as they are in a copy. Another number
-#: says of what type the items are, and that they become duals.
+# The columns of a row are the first byte, the byte after the last, what is there, and the sizes of
+# an item there and in a copy; the last is 0 if the copy has to be alone.
+
+#: What is there: an object, or items that stay as they are in a copy. Another number says of what
+#: type the items are, and that they become duals.
 OBJECT, RAW = 0, 1
 
 
@@ -156,6 +159,15 @@ def size_of(typingctx: Any, item: Any) -> Any:
         return context.get_constant(types.intp, context.get_abi_sizeof(data_type))
 
     return types.intp(item), codegen
+
+
+@register_jitable
+def _in_steps_of_items(x: Any) -> bool:
+    """Whether items are whole items apart: those of a field of records need not be."""
+    whole = True
+    for step in x.strides:
+        whole &= step % x.itemsize == 0
+    return whole
 
 
 @register_jitable
@@ -226,7 +238,8 @@ def _note_items(x: Any, dual: Any) -> Any:
         if _count(x) == 0:
             return n
         first, end = _extent(x)
-        return _put_row(rows, n, first, end, kind, size_of(item), size_of(becomes))
+        in_place = kind == RAW or _in_steps_of_items(x)
+        return _put_row(rows, n, first, end, kind, size_of(item), size_of(becomes) * in_place)
 
     def note_array(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
         return note_all(x, rows, n)
@@ -298,7 +311,8 @@ def merged(rows: Any) -> Any:
         if n and row[0] < rows[n - 1, 1]:
             last = rows[n - 1]
             apart = row[2] != RAW and (row[0] - last[0]) % max(row[3], 1)
-            if row[2] != last[2] or apart:
+            alone = min(row[4], last[4]) == 0 and row[2] != OBJECT
+            if row[2] != last[2] or apart or alone:
                 raise ValueError(
                     "arguments share memory in which the function keeps derivatives, and that is "
                     "of several types or must not change; pass a copy of one"
