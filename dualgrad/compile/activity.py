@@ -326,15 +326,15 @@ class Activity:
 
     def _calls_what_acts(self, arg_types: list[Any]) -> bool:
         """Whether `map`, `sorted` or the like may be given a function that writes or draws."""
-        given = [it for it in arg_types if isinstance(it, (types.Dispatcher, types.FunctionType))]
-        items = [
-            it.iterator_type.yield_type for it in arg_types if isinstance(it, types.IterableType)
-        ]
-        for kind in given:
-            if not isinstance(kind, types.Dispatcher):
+        iterables = [it for it in arg_types if isinstance(it, types.IterableType)]
+        for kind in arg_types:
+            if isinstance(kind, types.FunctionType):
                 return True
+            if not isinstance(kind, types.Dispatcher):
+                continue
             try:
-                effect = summarise(kind.dispatcher, tuple(items), (False,) * len(items), False)
+                items = tuple(it.iterator_type.yield_type for it in iterables)
+                effect = summarise(kind.dispatcher, items, (False,) * len(items), False)
             except (NumbaError, TypeError):  # it is called with something else
                 return True
             if effect.draws or any(effect.written_args):
