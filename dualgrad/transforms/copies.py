@@ -59,6 +59,13 @@ def is_entangled(ty: types.Type) -> bool:
     return bool(memory_kinds(ty)) and not isinstance(ty, types.Array)
 
 
+def may_repeat(ty: types.Type) -> bool:
+    """Whether objects in values of a type may hold the same memory more than once."""
+    inner = [it for it in items_of(ty) if memory_kinds(it)]
+    several = isinstance(ty, (types.List, types.ListType, types.DictType)) or len(inner) > 1
+    return is_entangled(ty) and bool(inner) and (several or any(map(may_repeat, inner)))
+
+
 def check_repeats(ty: types.Type, name: str) -> None:
     """Refuse an argument that one run of `f` uses up."""
     if isinstance(ty, types.IteratorType):
@@ -83,11 +90,32 @@ def _private(x: Any) -> Any:
             item = x.dtype
             return lambda x: as_array_of(x, item)  # a copy that is of any layout, too
         return lambda x: x.copy()
-    if is_entangled(x):
+    if may_repeat(x):
         return lambda x: together(x, None)
     if isinstance(x, types.BaseTuple) and memory_kinds(x):
         return each(x, "private(x[{}])", {"private": private}, "x")
+    if isinstance(x, types.Optional):
+        return lambda x: None if x is None else private(present(x))
+    if isinstance(x, types.ClassInstanceType):
+        return lambda x: _private_instance(x) if reference_of(x)[0] else x
+    if isinstance(x, OBJECTS):
+        kind = x
+        return lambda x: _of_type(kind, x.copy()) if reference_of(x)[0] else x
     return lambda x: x
+
+
+@intrinsic
+def _private_instance(typingctx: Any, instance: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        copy, fields = allocated(context, builder, instance)
+        fill(context, builder, (instance, args[0]), (instance, fields), _private_field)
+        return impl_ret_new_ref(context, builder, instance, copy._getvalue())
+
+    return instance(instance), codegen
+
+
+def _private_field(x: Any) -> Any:
+    return private(x)
 
 
 @register_jitable

@@ -32,7 +32,7 @@ from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import draws, extents, lanes_io, overlap, plans, streams
 from dualgrad.transforms.checks import check_outputs, differentiable
-from dualgrad.transforms.copies import check_copies, check_repeats, is_entangled, private, together
+from dualgrad.transforms.copies import check_copies, check_repeats, may_repeat, private, together
 from dualgrad.transforms.runtime import largest, place, smallest
 from dualgrad.transforms.wider import ask_for_more
 from dualgrad.types import (
@@ -216,7 +216,7 @@ class Sweep:
                 active = self.effect.active_args[k] and is_buffer(ty)
                 if self.effect.written_args[k]:
                     check_copies(ty, name)
-                    if is_entangled(ty):
+                    if may_repeat(ty):
                         copy = f"together({copy}, {f'dual{tag}' if active else None})"
                     elif not (active and is_promoted(ty, self.dual)):  # which copies it, too
                         copy = f"private({copy})"
