@@ -122,28 +122,25 @@ def _fields(context: Any, builder: Any, ty: Any, data: Any) -> tuple[Any, Any]:
     return pointer, context.make_data_helper(builder, kind, ref=pointer)
 
 
-def fill(
-    context: Any,
-    builder: Any,
-    source: tuple[Any, Any],
-    target: tuple[Any, Any],
-    function: Any,
-    further: Any = (),
-) -> None:
-    """Set the fields of a new instance to what a function makes of those of another.
+def made_of(
+    context: Any, builder: Any, to: Any, source: tuple[Any, Any], function: Any, further: Any = ()
+) -> Any:
+    """A new instance of a type, whose fields are what a function makes of those of another.
 
-    Instances are pairs of types and values, and so is what is further given to the function.
+    That is a pair of type and value, and so is what is further given to the function.
     """
-    (source_type, value), (target_type, fields) = source, target
+    instance, fields = allocated(context, builder, to)
+    source_type, value = source
     it = context.make_helper(builder, source_type, value=value)
     given = context.make_data_helper(builder, source_type.get_data_type(), ref=it.data)
     arg_types, args = zip(*further, strict=True) if further else ((), ())
-    for name, to in target_type.struct.items():
-        field, ty = _jitclass()._mangle_attr(name), source_type.struct[name]
+    for name, ty in to.struct.items():
+        field, of_source = _jitclass()._mangle_attr(name), source_type.struct[name]
         item = context.compile_internal(
-            builder, function, to(ty, *arg_types), [getattr(given, field), *args]
+            builder, function, ty(of_source, *arg_types), [getattr(given, field), *args]
         )
         setattr(fields, field, item)
+    return impl_ret_new_ref(context, builder, to, instance._getvalue())
 
 
 @intrinsic

@@ -352,6 +352,19 @@ def test_norm_by_its_order(p: float) -> None:
     np.testing.assert_array_equal(by_both[1], dg.grad(norm, argnums=1)(p, x))
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, -2.0, -np.inf])
+def test_norm_of_a_constant_matrix_by_an_active_order(p: float) -> None:
+    """There are but these orders: it is no function of it, and may be an active number."""
+
+    @njit
+    def norm(x, p, y):  # type: ignore[no-untyped-def]
+        return np.linalg.norm(x, p * (y / y)) * y
+
+    x = np.array([[1.0, 2.0], [3.0, 5.0]])
+    value, slope = dg.value_and_derivative(norm, 2)(x, p, 2.0)
+    assert (value, slope) == (norm(x, p, 2.0), np.linalg.norm(x, p))
+
+
 def test_norm_by_its_order_of_large_and_small_numbers() -> None:
     @njit
     def norm(p, x):  # type: ignore[no-untyped-def]

@@ -302,6 +302,51 @@ def test_refused_inside_of_others():
 
 
 @njit
+def constants_in_common(x, lists, table):
+    lists[0][0] += 1.0
+    table[1] += 1.0
+    return lists[0][1] * x[0] * x[1] * table[0]
+
+
+@njit
+def derivatives_in_common(x, lists, table):
+    lists[0][0] = x[0] * x[1]
+    table[1] += 1.0
+    return lists[1][0] * x[2] + table[1]
+
+
+inner = dg.grad(constants_in_common, chunk=1)
+
+
+@njit
+def around(x):
+    table = np.ones(4) * x[0]
+    lists = List()
+    lists.append(table)
+    lists.append(table)
+    return np.sum(inner(x, lists, table))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, "auto"])
+def test_every_sweep_gets_copies_with_memory_in_common(chunk):
+    x, table = np.array([1.0, 2.0, 3.0]), np.arange(1.0, 5.0)
+    found = dg.value_and_grad(constants_in_common, chunk=chunk)(x, typed(table, table + 1), table)
+    assert (found[0], list(found[1])) == (12.0, [12.0, 6.0, 0.0])
+    np.testing.assert_array_equal(table, np.arange(1.0, 5.0))
+    both = typed(table, table)
+    found = dg.value_and_grad(derivatives_in_common, chunk=chunk)(x, both, np.ones(3))
+    assert (found[0], list(found[1])) == (8.0, [6.0, 3.0, 2.0])
+
+
+def test_memory_of_derivatives_in_common():
+    """A transform within another is given arrays of duals that share memory."""
+    x = np.array([1.5, 2.0, 3.0])  # the inner gradient is (1 + a)^2 times (b, a)
+    a, b, _ = x
+    expected = [2 * (1 + a) * (a + b) + (1 + a) ** 2, (1 + a) ** 2, 0.0]
+    np.testing.assert_allclose(dg.grad(around, chunk=1)(x), expected, rtol=1e-14)
+
+
+@njit
 def integers_and_bytes(x, integers, data):
     integers[0][0] = 7
     return x * data[0] * data[19]

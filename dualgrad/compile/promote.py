@@ -11,7 +11,7 @@ from numba.np import arrayobj
 from numba.typed import Dict, List
 
 from dualgrad.generated import generated
-from dualgrad.instances import OBJECTS, allocated, fill, with_fields
+from dualgrad.instances import OBJECTS, made_of, with_fields
 from dualgrad.pages import new_array
 from dualgrad.types import DualType, can_carry, depth, over
 
@@ -96,10 +96,8 @@ def _promoted(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     if isinstance(value, types.Array):
         return _copied(context, builder, value, result, args[0])
     if isinstance(value, types.ClassInstanceType):
-        copy, fields = allocated(context, builder, result)
         source, level = zip(sig.args, args, strict=True)
-        fill(context, builder, source, (result, fields), _promote_field, [level])
-        return impl_ret_new_ref(context, builder, result, copy._getvalue())
+        return made_of(context, builder, result, source, _promote_field, [level])
     copied = _item_by_item(value, result, sig.args[1].instance_type)
     if copied is not None:
         return context.compile_internal(builder, copied, result(value), args[:1])

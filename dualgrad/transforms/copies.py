@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, overload, register_jitable
 from numba.np import arrayobj
 from numba.typed import Dict, List
 
 from dualgrad.compile.explain import readable
-from dualgrad.compile.promote import as_array_of, copy_into, each, present, promote, promoted
-from dualgrad.instances import OBJECTS, allocated, fill, items_of
+from dualgrad.compile.promote import as_array_of, copy_into, each, present, promote
+from dualgrad.instances import OBJECTS, items_of, made_of
 from dualgrad.transforms.extents import (
     OBJECT,
     address_of,
+    becomes,
     has_data,
     memory_kinds,
     memory_of,
@@ -106,10 +107,10 @@ def _private(x: Any) -> Any:
 
 @intrinsic
 def _private_instance(typingctx: Any, instance: Any) -> Any:
+    """A copy of an instance of a jitclass, which holds no memory twice."""
+
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        copy, fields = allocated(context, builder, instance)
-        fill(context, builder, (instance, args[0]), (instance, fields), _private_field)
-        return impl_ret_new_ref(context, builder, instance, copy._getvalue())
+        return made_of(context, builder, instance, (instance, args[0]), _private_field)
 
     return instance(instance), codegen
 
@@ -174,7 +175,7 @@ def _move(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
         item = "dual[{0}]" if isinstance(dual, types.BaseTuple) else "dual"
         names = {"moved": _moved}
         return each(x, f"moved(x[{{0}}], {item}, rows, memory)", names, "x, dual, rows, memory")
-    to = _becomes(x, dual)
+    to = becomes(x, dual)
     if not memory_kinds(x):
         level = None if to == x else dual.instance_type
         return lambda x, dual, rows, memory: x if level is None else promote(x, level)
@@ -185,11 +186,6 @@ def _move(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
             None if x is None else _moved(present(x), dual, rows, memory)
         )
     return _move_object(to) if isinstance(x, OBJECTS) else lambda x, dual, rows, memory: x
-
-
-def _becomes(ty: Any, dual: Any) -> Any:
-    """The type of the copy of a value."""
-    return ty if isinstance(dual, types.NoneType) else promoted(ty, dual.instance_type)
 
 
 def _move_array(to: Any) -> Any:
@@ -239,7 +235,7 @@ def _copy(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
 
 @overload(_copy, strict=False)
 def _copied(x: Any, dual: Any, rows: Any, memory: Any) -> Any:
-    to = _becomes(x, dual)
+    to = becomes(x, dual)
     if isinstance(x, types.ClassInstanceType):
         return lambda x, dual, rows, memory: _copied_instance(x, dual, rows, memory)
     if isinstance(x, types.Set):
@@ -278,13 +274,11 @@ def _copy_dict(to: Any) -> Any:
 @intrinsic
 def _copied_instance(typingctx: Any, instance: Any, dual: Any, rows: Any, memory: Any) -> Any:
     """A copy of an instance of a jitclass, and of all that it holds."""
-    to = _becomes(instance, dual)
+    to = becomes(instance, dual)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        copy, fields = allocated(context, builder, to)
         source, *further = zip(sig.args, args, strict=True)
-        fill(context, builder, source, (to, fields), _move_field, further)
-        return impl_ret_new_ref(context, builder, to, copy._getvalue())
+        return made_of(context, builder, to, source, _move_field, further)
 
     return to(instance, dual, rows, memory), codegen
 

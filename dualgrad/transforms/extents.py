@@ -145,9 +145,9 @@ def reference_of(typingctx: Any, x: Any) -> Any:
 OBJECT, RAW = 0, 1
 
 
-def _becomes(ty: Any, dual: Any) -> types.Type:
-    """The type of the items of an array in a copy; `dual` is the type of none if they stay."""
-    return ty.dtype if isinstance(dual, types.NoneType) else promoted(ty.dtype, dual.instance_type)
+def becomes(ty: Any, dual: Any) -> Any:
+    """The type of the copy of a value; `dual` is the type of None if it stays what it is."""
+    return ty if isinstance(dual, types.NoneType) else promoted(ty, dual.instance_type)
 
 
 @intrinsic
@@ -171,9 +171,9 @@ def _in_steps_of_items(x: Any) -> bool:
 
 
 @register_jitable
-def _put_row(rows: Any, n: int, first: int, end: int, kind: int, size: int, becomes: int) -> int:
+def _put_row(rows: Any, n: int, first: int, end: int, kind: int, size: int, to: int) -> int:
     if n < len(rows):
-        rows[n, 0], rows[n, 1], rows[n, 2], rows[n, 3], rows[n, 4] = first, end, kind, size, becomes
+        rows[n, 0], rows[n, 1], rows[n, 2], rows[n, 3], rows[n, 4] = first, end, kind, size, to
     return n + 1
 
 
@@ -230,8 +230,8 @@ def _note_items(x: Any, dual: Any) -> Any:
         return lambda x, dual, rows, n, exact: _put_row(
             rows, n, address_of_record(x), address_of_record(x) + size, RAW, 1, 1
         )
-    item, becomes = x.dtype, _becomes(x, dual)
-    kind = RAW if item == becomes else crc32(str(item).encode()) + 2
+    item, to = x.dtype, becomes(x.dtype, dual)
+    kind = RAW if item == to else crc32(str(item).encode()) + 2
 
     @register_jitable
     def note_all(x: Any, rows: Any, n: int) -> int:
@@ -239,7 +239,7 @@ def _note_items(x: Any, dual: Any) -> Any:
             return n
         first, end = _extent(x)
         in_place = kind == RAW or _in_steps_of_items(x)
-        return _put_row(rows, n, first, end, kind, size_of(item), size_of(becomes) * in_place)
+        return _put_row(rows, n, first, end, kind, size_of(item), size_of(to) * in_place)
 
     def note_array(x: Any, dual: Any, rows: Any, n: Any, exact: Any) -> Any:
         return note_all(x, rows, n)

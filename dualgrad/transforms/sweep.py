@@ -212,25 +212,28 @@ class Sweep:
             elif k == self.plan.out_argnum:
                 expression, given = f"b{tag}", promoted(ty, self.dual)
             else:
-                copy, given = f"a{k}", ty
                 active = self.effect.active_args[k] and is_buffer(ty)
-                if self.effect.written_args[k]:
-                    check_copies(ty, name)
-                    if may_repeat(ty):
-                        copy = f"together({copy}, {f'dual{tag}' if active else None})"
-                    elif not (active and is_promoted(ty, self.dual)):  # which copies it, too
-                        copy = f"private({copy})"
-                if active:
-                    given = promoted(ty, self.dual)
-                    copy = copy if "together" in copy else f"promote({copy}, dual{tag})"
-                expression = f"a{k}"
+                given = promoted(ty, self.dual) if active else ty
+                dual, expression = f"dual{tag}" if active else "None", f"a{k}"
+                copy = self._copy(k, dual)
                 if copy != expression or k in self.joint:
-                    self.copies[k] = copy, f"dual{tag}" if active else "None"
+                    self.copies[k] = copy, dual
                     expression = f"p{k}{tag}"
             arguments.append(f"{name}={expression}")
             kws[name] = given
         signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
         return f"f{tag}({', '.join(arguments)})", signature.return_type
+
+    def _copy(self, k: int, dual: str) -> str:
+        """What a sweep is given of an argument: that, or a copy, if need be with duals."""
+        ty, active, copy = self.types[k], dual != "None", f"a{k}"
+        if self.effect.written_args[k]:
+            check_copies(ty, self.plan.params[k])
+            if may_repeat(ty):
+                return f"together({copy}, {dual})"
+            if not (active and is_promoted(ty, self.dual)):  # which copies it, too
+                copy = f"private({copy})"
+        return f"promote({copy}, {dual})" if active else copy
 
     @property
     def written(self) -> list[int]:

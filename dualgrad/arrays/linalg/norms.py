@@ -24,7 +24,8 @@ def _norm_of_order(x: Any, ord: Any = None) -> Any:
         return None
     if getattr(x, "ndim", 0) == 2 and level_of(x) is not None:
         return _norm_of_matrix
-    return _norm_by_order() if isinstance(ord, DualType) else None
+    by_order = isinstance(ord, DualType) and getattr(x, "ndim", 0) == 1
+    return _norm_by_order() if by_order else None
 
 
 def _norm_of_matrix(x: Any, ord: Any = None) -> Any:
