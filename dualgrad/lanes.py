@@ -109,6 +109,17 @@ def put(context: Any, builder: Any, ty: Lanes, u: Any, k: int, item: Any) -> Any
     return put_lane(builder, ty, u, k, item)
 
 
+def spilled(context: Any, builder: Any, ty: Any, dual: Any) -> Any:
+    """The lanes of a dual in memory, as a pointer to the first."""
+    base = context.get_data_type(ty.base)
+    model = context.data_model_manager[ty.lanes]
+    slot = cgutils.alloca_once(builder, ir.ArrayType(base, ty.n))
+    target = builder.bitcast(slot, model.get_data_type().as_pointer())
+    data = model.as_data(builder, builder.extract_value(dual, 1))
+    builder.store(data, target)
+    return builder.bitcast(slot, base.as_pointer())
+
+
 def part(context: Any, builder: Any, ty: Lanes, u: Any, imag: bool) -> Any:
     """The real or imaginary parts of lanes over a complex base."""
     return split(builder, ty, u)[imag]

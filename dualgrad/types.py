@@ -194,6 +194,57 @@ class RowsType(PatternType):
         super().__init__(base, n, "rows")
 
 
+class UnstoredType(types.Type):
+    """An array of duals in C order that is not in memory; `array` is its type in the primal."""
+
+    def __init__(self, kind: str, array: types.Array, dual: DualType, further: Any) -> None:
+        self.array, self.dtype, self.ndim = array, dual, array.ndim
+        super().__init__(name=f"{kind}({array}, {dual}, {further})")
+
+
+class EntriesType(UnstoredType):
+    """The type of an array of results that are written to the entries of a sparse Jacobian."""
+
+    def __init__(self, array: types.Array, dual: DualType, index: types.Integer) -> None:
+        self.index = index
+        super().__init__("entries", array, dual, index)
+
+    def with_shape(self, ndim: int) -> EntriesType:
+        """The type with so many axes."""
+        return EntriesType(_in_c_order(self.array, ndim), self.dtype, self.index)
+
+
+class SeedsType(UnstoredType):
+    """The type of an array of inputs, with the results that `f` is to allocate, if any."""
+
+    def __init__(
+        self, array: types.Array, dual: DualType, entries: EntriesType | None = None
+    ) -> None:
+        self.entries = entries
+        super().__init__("seeds", array, dual, entries)
+
+    def with_shape(self, ndim: int) -> SeedsType:
+        """The type with so many axes."""
+        return SeedsType(_in_c_order(self.array, ndim), self.dtype, self.entries)
+
+
+class PlaceType(types.Type):
+    """The type of an item of such results: what was there before is not known, but can be added to.
+
+    A change is a dual to add to it.
+    """
+
+    mutable = True  # or Numba takes `+=` for `+`
+
+    def __init__(self, dual: DualType, is_change: bool = False) -> None:
+        self.dual, self.is_change = dual, is_change
+        super().__init__(name=f"{'change' if is_change else 'place'}({dual})")
+
+
+def _in_c_order(array: types.Array, ndim: int) -> types.Array:
+    return types.Array(array.dtype, ndim, "C", readonly=not array.mutable)
+
+
 def can_carry(base: types.Type | None) -> bool:
     """Whether `base` can be the base of a dual."""
     return isinstance(base, (types.Float, types.Complex, DualType))

@@ -28,7 +28,7 @@ from dualgrad.compile.packages import package
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.errors import NotDifferentiable
 from dualgrad.instances import DualInstanceType
-from dualgrad.types import DualType, primal
+from dualgrad.types import DualType, UnstoredType, primal
 
 
 @dataclass
@@ -65,6 +65,8 @@ def primal_type(ty: types.Type) -> types.Type:
         return types.Optional(primal_type(ty.type))
     if isinstance(ty, DualInstanceType):
         return ty.original
+    if isinstance(ty, UnstoredType):
+        return ty.array
     return ty
 
 

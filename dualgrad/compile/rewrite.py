@@ -28,6 +28,7 @@ from dualgrad.compile.callees import call_arguments, called_dispatcher, callee_n
 from dualgrad.compile.fields import refuse_writes_to_fields
 from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import converted, promote, promoted
+from dualgrad.compile.results import kept_results
 from dualgrad.compile.unrolled import item_of_type
 from dualgrad.instances import new_instance
 from dualgrad.types import DualType, over
@@ -85,6 +86,7 @@ class Rewriter:
         self.users = self._users()
         self.effect = self.activity.summary(len(self.arg_types))
         refuse_writes_to_fields(self.code, self.activity, self.dual, self.arg_types)
+        self.kept = kept_results(self.code, self.arg_types)
         self.literals = self._array_literals()
         self.returned = self._returned_literals() if self.inline else set()
         for block in func_ir.blocks.values():
@@ -107,6 +109,8 @@ class Rewriter:
         if not isinstance(statement, ir.Assign):
             return [*new.body, statement]
         loc, target, value = statement.loc, statement.target, statement.value
+        if target.name in self.kept:
+            return self.kept[target.name]
         if target.name in self.literals and self.activity.is_active(target.name):
             return [ir.Assign(ir.Expr.build_tuple(value.items, loc), target, loc)]
         if isinstance(value, ir.Expr) and value.op == "call":

@@ -13,8 +13,8 @@ from numba.extending import intrinsic, register_jitable
 from dualgrad.arrays.views import strided_part
 from dualgrad.calls import pack
 from dualgrad.conversions import is_nonzero
+from dualgrad.lanes import spilled
 from dualgrad.pages import new_array
-from dualgrad.transforms.lanes_io import spilled
 
 # Lanes of a number that a loop goes over lie in memory of the kernel's own, on its stack: only
 # the source of a kernel may call these, not a function that it calls.

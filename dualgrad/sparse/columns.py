@@ -30,7 +30,10 @@ def kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
 
     That of a part has two arguments more and computes the colours from `start` to `total` alone.
     """
-    sweep = Compressed(plan, arg_types[: len(arg_types) - 2 * plan.part], n or 1)
+    from dualgrad.sparse.direct import Direct, is_direct
+
+    kind = Direct if is_direct(plan, arg_types[: len(plan.params)]) else Compressed
+    sweep = kind(plan, arg_types[: len(arg_types) - 2 * plan.part], n or 1)
     return compiled(plan.name, sweep.source(), sweep.names)
 
 
@@ -58,7 +61,9 @@ class Compressed(Sweep):
 
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         *types_of_f, self.out = arg_types
-        types_of_f = types_of_f[: len(types_of_f) - len(plan.structure)]
+        count = len(types_of_f) - len(plan.structure)
+        types_of_f, given = types_of_f[:count], types_of_f[count:]
+        self.types_of_structure = dict(zip(plan.structure, given, strict=True))
         self.n = n
         check_input(plan, types_of_f)
         super().__init__(plan, types_of_f, (plan.argnum,), (n,))
@@ -72,25 +77,33 @@ class Compressed(Sweep):
 
     def source(self) -> str:
         parameters = [*(f"a{k}" for k in range(len(self.types))), *self.plan.structure, "out"]
-        it, tag, n = self.input, self.tag, self.n
+        it = self.input
         body = [] if self.plan.part else [*kept(self.types, self.out)]
         body.append(f"if colours.size != a{it.k}.size:")
         body.append(f"    raise WrongPattern({wrong_size(self.plan, 'columns', 'argument')!r})")
-        body += [f"d{it.k}{tag} = room_for(a{it.k}, D{it.k}{tag})", *self.buffer()]
+        body += [*self._body(), f"return {'v, ' * self.plan.with_value}r"]
         if self.plan.part:
             parameters += ["start", "total"]
-        else:
-            body += ["start, total = 0, count"]
-        sweep = [*self._seed(), *self.run(), f"if y{self.output.i}{tag}.size != rows:"]
-        sweep.append(f"    raise WrongPattern({wrong_size(self.plan, 'rows', 'result')!r})")
-        sweep.append("if start == begin:")
+        return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
+
+    def _body(self) -> Iterator[str]:
+        """Sweeps while there are colours."""
+        it, tag, n = self.input, self.tag, self.n
+        yield f"d{it.k}{tag} = room_for(a{it.k}, D{it.k}{tag})"
+        yield from self.buffer()
+        if not self.plan.part:
+            yield "start, total = 0, count"
+        sweep = [*self._seed(), *self.run(), *self.fits(), "if start == begin:"]
         sweep += indented(self._allocate())
         sweep += self._read() if self.output.active else ()
         sweep += [f"start += {n}", "if start >= total:", "    break"]
-        body += [*self.begin(f"total - start > {n}"), "begin = start", "while True:"]
-        body += [*indented(sweep), *self.end()]
-        body.append(f"return {'v, ' * self.plan.with_value}r")
-        return "\n".join([f"def kernel({', '.join(parameters)}):", *indented(body)])
+        yield from [*self.begin(f"total - start > {n}"), "begin = start", "while True:"]
+        yield from [*indented(sweep), *self.end()]
+
+    def fits(self) -> Iterator[str]:
+        """Refuse a result that has another number of items than the pattern has rows."""
+        yield f"if y{self.output.i}{self.tag}.size != rows:"
+        yield f"    raise WrongPattern({wrong_size(self.plan, 'rows', 'result')!r})"
 
     def _seed(self) -> Iterator[str]:
         """Make the duals of this sweep."""
@@ -153,8 +166,7 @@ class Compressed(Sweep):
         body = ["store_at(r, e, d)", *self._compare("m", "item_at(indices, e)")]
         # mostly one sweep has all colours, and nothing is compared: entries are all alike
         yield "if places.size > 0:"
-        yield "    for e in range(r.size):"
-        yield f"        store_at(r, e, number_at({self.items}, item_at(places, e)))"
+        yield from indented(self._gather())
         yield "else:"
         yield "    for m in range(rows):"
         yield "        for e in range(item_at(starts, m), item_at(starts, m + 1)):"
@@ -162,6 +174,11 @@ class Compressed(Sweep):
         yield f"            if 0 <= c < {self.n}:"
         yield f"                d = lane_at({self.items}, m, c)"
         yield from indented(indented(indented(indented(body))))
+
+    def _gather(self) -> Iterator[str]:
+        """Each entry from its place in memory to its own, where one sweep has all."""
+        yield "for e in range(r.size):"
+        yield f"    store_at(r, e, number_at({self.items}, item_at(places, e)))"
 
     def _add(self) -> Iterator[str]:
         """Column by column, the sum of its entries; `starts` and `indices` are those of columns."""

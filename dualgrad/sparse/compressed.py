@@ -25,7 +25,10 @@ class CompressedPlan:
     with_value: bool = False
     parallel: bool = False
     part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
+    direct: bool = False  # one sweep has all colours, and nothing is compared
 
+    #: Whether there is a kernel for that.
+    has_direct: ClassVar[bool] = True
     #: What the kernel is given beside the arguments of `f`: the arrays of a `Structure`, a vector
     #: to compare along and what the comparison finds.
     structure: ClassVar[tuple[str, ...]] = (
@@ -49,6 +52,7 @@ class CompressedPlan:
 class StarPlan(CompressedPlan):
     """The Hessian of a number by the colours of its columns."""
 
+    has_direct: ClassVar[bool] = False
     structure: ClassVar[tuple[str, ...]] = (
         "colours", "count", "starts", "slots", "places", "tops", "indices", "probe", "error",
     )  # fmt: skip
@@ -67,6 +71,7 @@ class PairsPlan(CompressedPlan):
 
     dense: bool = False
 
+    has_direct: ClassVar[bool] = False
     structure: ClassVar[tuple[str, ...]] = (
         "colours", "count", "rows", "starts", "slots", "indices", "pairs", "places", "entries",
         "probe", "error",

@@ -144,7 +144,8 @@ class Sparse:
         # threads do not compare: a product does, where it is one of the entries themselves
         in_lane = compare and (self.plan.sums or not self.plan.parallel)
         n = self._lanes(structure, in_lane and known.is_local)
-        kernel, arrays = self._kernel(n, in_lane), structure.arrays_for(n, in_lane)
+        direct = self.plan.has_direct and not in_lane and structure.count <= n
+        kernel, arrays = self._kernel(n, in_lane, direct), structure.arrays_for(n, in_lane)
         if in_lane:
             error, probe = np.zeros(structure.compared), structure.direction
             result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
@@ -168,17 +169,18 @@ class Sparse:
         _, product = jvp(plan.function, out_argnum=plan.out_argnum, cache=cache)(args, tangents)
         return np.stack([product - found @ moving, abs(found) @ moving])
 
-    def _kernel(self, n: int, compare: bool) -> Transform:
-        """The kernel of so many lanes. Threads do not compare."""
-        if (n, compare) not in self._kernels:
-            plan = replace(self.plan, parallel=self.plan.parallel and not compare)
+    def _kernel(self, n: int, compare: bool, direct: bool = False) -> Transform:
+        """The kernel of so many lanes. Threads do not compare, nor do they share one sweep."""
+        if (n, compare, direct) not in self._kernels:
+            parallel = self.plan.parallel and not compare and not direct
+            plan = replace(self.plan, parallel=parallel, direct=direct)
             names = [*(f"a{k}" for k in range(len(plan.params))), *plan.structure]
             kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
             parameters = [inspect.Parameter(name, kind) for name in names]
             out = inspect.Parameter("out", kind, default=None)
             signature = inspect.Signature([*parameters, out])
-            self._kernels[n, compare] = transform(plan, n, signature, self.cache)
-        return self._kernels[n, compare]
+            self._kernels[n, compare, direct] = transform(plan, n, signature, self.cache)
+        return self._kernels[n, compare, direct]
 
     def _lanes(self, structure: Structure, spare: bool = False) -> int:
         return lanes(structure.count + spare) if self.chunk is None else self.chunk

@@ -200,17 +200,6 @@ def with_tangent(typingctx: Any, x: Any, t: Any, dual: Any) -> Any:
     return ty(x, t, dual), codegen
 
 
-def spilled(context: Any, builder: Any, ty: Any, dual: Any) -> Any:
-    """The lanes of a dual in memory, as a pointer to the first."""
-    base = context.get_data_type(ty.base)
-    model = context.data_model_manager[ty.lanes]
-    slot = cgutils.alloca_once(builder, ir.ArrayType(base, ty.n))
-    target = builder.bitcast(slot, model.get_data_type().as_pointer())
-    data = model.as_data(builder, builder.extract_value(dual, 1))
-    builder.store(data, target)
-    return builder.bitcast(slot, base.as_pointer())
-
-
 @intrinsic
 def lane(typingctx: Any, d: Any, k: Any) -> Any:
     """Lane `k` of a dual."""
@@ -218,7 +207,7 @@ def lane(typingctx: Any, d: Any, k: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if d.n == 1:
             return lanes.get(context, builder, d.lanes, builder.extract_value(args[0], 1), 0)
-        pointer = builder.gep(spilled(context, builder, d, args[0]), [args[1]])
+        pointer = builder.gep(lanes.spilled(context, builder, d, args[0]), [args[1]])
         return context.unpack_value(builder, d.base, pointer)
 
     return d.base(d, types.intp), codegen
@@ -292,7 +281,7 @@ def store_lanes(typingctx: Any, out: Any, offset: Any, d: Any, first: Any, stop:
                 pointer = builder.bitcast(target, model.get_data_type().as_pointer())
                 builder.store(data, pointer)
             with some_lanes:
-                source = builder.gep(spilled(context, builder, d, args[2]), [first])
+                source = builder.gep(lanes.spilled(context, builder, d, args[2]), [first])
                 count = builder.sub(stop, first)
                 cgutils.raw_memcpy(
                     builder, target, source, count,

@@ -210,7 +210,7 @@ class Sweep:
             if k in inputs:
                 expression, given = f"d{k}{tag}", inputs[k].buffer
             elif k == self.plan.out_argnum:
-                expression, given = f"b{tag}", promoted(ty, self.dual)
+                expression, given = f"b{tag}", self.out_type()
             else:
                 active = self.effect.active_args[k] and is_buffer(ty)
                 given = promoted(ty, self.dual) if active else ty
@@ -245,6 +245,10 @@ class Sweep:
         """The types of arguments, without some."""
         out = self.plan.out_argnum
         return [types.none if k in which or k == out else ty for k, ty in enumerate(self.types)]
+
+    def out_type(self) -> types.Type:
+        """The type of the array that `f` writes its result to."""
+        return promoted(self.types[self.plan.out_argnum], self.dual)
 
     def _outputs(self, result: types.Type) -> list[Output]:
         if self.plan.out_argnum is not None:
@@ -319,6 +323,10 @@ class Sweep:
         if self.count is not None:
             yield f"s{self.tag} = empty({self.count}, I{self.tag})"
 
+    def fill(self) -> Iterator[str]:
+        """Give the array that `f` writes its result to the items that `f` finds there."""
+        yield f"copy_into(b{self.tag}, a{self.plan.out_argnum})"
+
     def apart(self) -> Iterator[str]:
         """Refuse arguments that share memory, except with the buffer for the result."""
         yield from overlap.refusals(self._hidden([]), self.written, self.plan.params, self.joint)
@@ -350,7 +358,7 @@ class Sweep:
             yield from draws.repeat(self.generators)
         if self.plan.out_argnum is not None:
             result = f"b{tag}"
-            yield f"copy_into(b{tag}, a{self.plan.out_argnum})"
+            yield from self.fill()
         yield f"y{tag} = {self.call}"
         if self.count is not None:
             result = f"s{tag}"

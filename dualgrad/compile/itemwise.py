@@ -1,0 +1,293 @@
+"""Which arrays are used item by item alone, so that they need not be in memory.
+
+An analysis on typed intermediate representation, through all `@njit` callees. It errs on the side
+of "no": what is not known to be a use of one item makes an ordinary array.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from numba.core import ir, types
+
+from dualgrad.compile.callees import (
+    call_arguments,
+    called_dispatcher,
+    callee_name,
+    folded_arguments,
+    is_library,
+)
+from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
+
+_SHAPES = frozenset("size shape ndim".split())
+_RESHAPES = frozenset("reshape ravel".split())
+_LIKE = frozenset("empty_like zeros_like".split())
+_BY_SHAPE = frozenset("empty zeros".split())
+
+
+def is_itemwise(
+    dispatcher: Any, arg_types: tuple[types.Type, ...], k: int, written: bool = False
+) -> bool:
+    """Whether a function takes no more of an argument than items, or sets no more than items."""
+    if hasattr(dispatcher, "effect") or is_object_mode(dispatcher):
+        return False  # a transform, or a function with a rule of its own, has no code
+    known = derived(dispatcher, "itemwise")
+    call = arg_types, k, written
+    if call not in known:
+        known[call] = False  # where it calls itself
+        code = typed(dispatcher, arg_types)
+        names = [it.target.name for it in _assignments(code) if _is_argument(it.value, k)]
+        is_array = all(isinstance(code.typemap[name], types.Array) for name in names)  # no `*args`
+        known[call] = is_array and _Uses(code, set(names), written).are_items()
+    found: bool = known[call]
+    return found
+
+
+def allocation(code: Typed) -> ir.Assign | None:
+    """The allocation of the result of a function that does no more with it than to set items."""
+    made = {it.target.name: it for it in _assignments(code)}
+    roots = {_origin(made, name) for name in _returned(code)}
+    if len(roots) != 1:
+        return None
+    statement = made.get(roots.pop())
+    if statement is None or not _allocates(code, statement):
+        return None
+    uses = _Uses(code, {statement.target.name}, written=True, result=statement)
+    return statement if uses.are_items() else None
+
+
+def is_zeros(code: Typed, allocation: ir.Assign) -> bool:
+    """Whether an allocation is filled with zeros."""
+    return callee_name(code, allocation.value).startswith("zeros")
+
+
+def is_like(code: Typed, allocation: ir.Assign) -> bool:
+    """Whether it takes its shape from another array."""
+    return callee_name(code, allocation.value) in _LIKE
+
+
+def _assignments(code: Typed) -> Iterator[ir.Assign]:
+    for block in code.func_ir.blocks.values():
+        yield from block.find_insts(ir.Assign)
+
+
+def _is_argument(value: Any, k: int) -> bool:
+    return isinstance(value, ir.Arg) and value.index == k
+
+
+def _returned(code: Typed) -> Iterator[str]:
+    for block in code.func_ir.blocks.values():
+        for statement in block.find_insts(ir.Return):
+            yield statement.value.name
+
+
+def _origin(made: dict[str, ir.Assign], name: str) -> str:
+    """The variable of which another is a name or another shape."""
+    while name in made:
+        value = made[name].value
+        if isinstance(value, ir.Var):
+            name = value.name
+        elif isinstance(value, ir.Expr) and value.op == "cast":
+            name = value.value.name
+        elif isinstance(value, ir.Expr) and value.op == "call" and value.func.name in made:
+            method = made[value.func.name].value
+            if not (isinstance(method, ir.Expr) and method.op == "getattr"):
+                break
+            if method.attr not in _RESHAPES:
+                break
+            name = method.value.name
+        else:
+            break
+    return name
+
+
+def _allocates(code: Typed, statement: ir.Assign) -> bool:
+    """Whether a statement is a call of NumPy that makes an array of floats in C order."""
+    expr, ty = statement.value, code.typemap[statement.target.name]
+    if not isinstance(expr, ir.Expr) or expr.op != "call" or expr.vararg is not None:
+        return False
+    key = getattr(code.typemap[expr.func.name], "typing_key", None)
+    if not is_library(key) or len(expr.args) not in (1, 2) or set(dict(expr.kws)) - {"dtype"}:
+        return False
+    of_floats = isinstance(ty, types.Array) and isinstance(ty.dtype, types.Float)
+    if not of_floats or ty.layout != "C" or ty.ndim == 0:
+        return False
+    given = code.typemap[expr.args[0].name]
+    if callee_name(code, expr) in _LIKE:
+        return isinstance(given, types.Array) and given.ndim == ty.ndim
+    return callee_name(code, expr) in _BY_SHAPE and _is_index(given, ty.ndim)
+
+
+def _is_index(ty: Any, ndim: int) -> bool:
+    kinds = list(ty) if isinstance(ty, types.BaseTuple) else [ty]
+    return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
+
+
+def _place_of(at: Any) -> tuple[str, str | None]:
+    """The names of the array and of the index of an item that is taken or set."""
+    parts = at._kws if isinstance(at, ir.Expr) else vars(at)
+    array = parts["value"] if isinstance(at, ir.Expr) else at.target
+    index = parts.get("index_var") or parts["index"]
+    return array.name, getattr(index, "name", None)
+
+
+def _takes(statement: Any, name: str) -> bool:
+    """Whether a statement uses the value of a variable."""
+    taken = [var.name for var in statement.list_vars()]
+    if isinstance(statement, ir.Assign):
+        taken.remove(statement.target.name)
+    return name in taken
+
+
+@dataclass
+class _Uses:
+    """All uses of an array, by any of its names."""
+
+    code: Typed
+    names: set[str]
+    written: bool
+    #: the allocation, if it is what the function returns
+    result: ir.Assign | None = None
+    #: bound methods that give it another shape
+    methods: set[str] = field(default_factory=set)
+
+    def are_items(self) -> bool:
+        """Whether all of them are uses of one item, or of the shape."""
+        size = 0
+        while size != len(self.names) + len(self.methods):
+            size = len(self.names) + len(self.methods)
+            for block in self.code.func_ir.blocks.values():
+                for statement in block.body:
+                    if self._concerns(statement) and not self._is_allowed(statement):
+                        return False
+        targets = [it.target.name for it in _assignments(self.code)]
+        return all(targets.count(name) == 1 for name in self.names | self.methods)
+
+    def _concerns(self, statement: Any) -> bool:
+        if isinstance(statement, ir.Return) and self.result is not None:
+            return True
+        found = {var.name for var in statement.list_vars()}
+        return not found.isdisjoint(self.names | self.methods)
+
+    def _is_allowed(self, statement: Any) -> bool:
+        if isinstance(statement, ir.Return):
+            return self.result is not None and statement.value.name in self.names
+        if isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
+            return self._sets(statement)
+        if statement is self.result:
+            return True
+        if not isinstance(statement, ir.Assign):
+            return False
+        value, target = statement.value, statement.target.name
+        if isinstance(value, ir.Arg):
+            return True
+        if isinstance(value, ir.Var):
+            self.names.add(target)
+            return True
+        return isinstance(value, ir.Expr) and self._expression(value, target)
+
+    def _expression(self, expr: ir.Expr, target: str) -> bool:
+        if expr.op == "call":
+            return self._call(expr, target)
+        if expr.op == "cast" and self.result is not None:
+            self.names.add(target)
+            return True
+        if expr.op == "getattr":
+            if expr.attr in _RESHAPES and self._is_in_c_order(expr.value.name):
+                self.methods.add(target)
+            return expr.attr in _SHAPES | _RESHAPES
+        if expr.op in ("getitem", "static_getitem") and self._is_item(expr.value.name, expr):
+            return not self.written or self._is_changed(expr, target)
+        return False
+
+    def _is_changed(self, item: ir.Expr, target: str) -> bool:
+        """Whether an item is taken to add something to it, or subtract, and for nothing else."""
+        for block in self.code.func_ir.blocks.values():
+            body = [it for it in block.body if not isinstance(it, ir.Del)]
+            for start, statement in enumerate(body):
+                if isinstance(statement, ir.Assign) and statement.value is item:
+                    return self._ends_in_change(body[start:], target)
+        return False
+
+    def _ends_in_change(self, body: list[Any], item: str) -> bool:
+        """Whether the item that the first statement takes goes back changed to where it was."""
+        change, changed = None, None
+        for statement in body[1:]:
+            if change is None and _takes(statement, item):
+                change = statement.value
+                if getattr(change, "op", "") != "inplace_binop" or change.lhs.name != item:
+                    return False
+                changed = statement.target.name
+                is_sum = change.fn in (operator.iadd, operator.isub)
+                if not is_sum or change.rhs.name == item or not self._is_number(change.rhs.name):
+                    return False
+            elif changed is not None and _takes(statement, changed):
+                goes_back = isinstance(statement, (ir.SetItem, ir.StaticSetItem))
+                goes_back = goes_back and statement.value.name == changed
+                same = goes_back and _place_of(statement) == _place_of(body[0].value)
+                return same and self._users_of(item) == self._users_of(changed) == 1
+            elif self._concerns(statement):
+                return False  # it may set the item
+        return False
+
+    def _users_of(self, name: str) -> int:
+        """How many statements use a variable."""
+        return sum(
+            _takes(statement, name)
+            for block in self.code.func_ir.blocks.values()
+            for statement in block.body
+        )
+
+    def _is_number(self, name: str) -> bool:
+        return isinstance(self.code.typemap[name], (types.Number, types.Boolean))
+
+    def _is_in_c_order(self, name: str) -> bool:
+        ty = self.code.typemap[name]
+        return isinstance(ty, types.Array) and ty.layout == "C"
+
+    def _is_item(self, name: str, at: Any) -> bool:
+        """Whether an index takes one item of an array, and not a part of it."""
+        _, index = _place_of(at)
+        if name not in self.names or index is None:
+            return False
+        return _is_index(self.code.typemap[index], self.code.typemap[name].ndim)
+
+    def _sets(self, statement: Any) -> bool:
+        """Whether one item is set to a number."""
+        if not self.written or statement.value.name in self.names:
+            return False
+        is_number = self._is_number(statement.value.name)
+        return is_number and self._is_item(statement.target.name, statement)
+
+    def _call(self, expr: ir.Expr, target: str) -> bool:
+        given = {var.name for var in call_arguments(expr)}
+        if expr.func.name in self.methods:
+            # np.reshape has an option, and so has ravel
+            if expr.kws or expr.vararg is not None or not given.isdisjoint(self.names):
+                return False
+            self.names.add(target)
+            return self._is_in_c_order(target)
+        dispatcher = called_dispatcher(self.code, expr)
+        if dispatcher is not None:
+            return self._passes_on(expr, dispatcher)
+        key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
+        if key is len:
+            return True
+        alone = len(expr.args) == 1 and not expr.kws and expr.vararg is None and not self.written
+        return alone and is_library(key) and callee_name(self.code, expr) in _LIKE
+
+    def _passes_on(self, expr: ir.Expr, dispatcher: Any) -> bool:
+        """Whether a function that is called makes no other use of it."""
+        if expr.vararg is not None:
+            return False
+        arg_types = self.code.calltypes[expr].args
+        for k, group in enumerate(folded_arguments(self.code, expr)):
+            is_given = any(var.name in self.names for var in group)
+            if is_given and len(group) != 1:
+                return False
+            if is_given and not is_itemwise(dispatcher, arg_types, k, self.written):
+                return False
+        return True

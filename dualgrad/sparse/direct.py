@@ -1,0 +1,128 @@
+"""The kernel of compressed Jacobians that takes one sweep, and stores no more than it must.
+
+What a sweep over a large problem takes its time for is to move arrays of duals between memory and
+the processor. Where `f` uses its argument item by item, the array of its duals is not made; where
+it also sets its result item by item, each item goes to the entries of its row at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numba.core import types
+
+from dualgrad import unstored
+from dualgrad.compile.frontend import primal_type, typed
+from dualgrad.compile.itemwise import allocation, is_itemwise
+from dualgrad.compile.promote import promoted
+from dualgrad.sparse.columns import Compressed
+from dualgrad.sparse.compressed import CompressedPlan
+from dualgrad.transforms.sweep import Input, Output
+from dualgrad.types import DualType, EntriesType, SeedsType, duals_in
+
+
+@dataclass(frozen=True)
+class Seeds(Input):
+    """An argument whose duals are not in memory."""
+
+    entries: EntriesType | None
+
+    @property
+    def buffer(self) -> types.Type:
+        """The type of its duals."""
+        return SeedsType(self.type, self.dual, self.entries)
+
+
+def is_direct(plan: CompressedPlan, arg_types: list[types.Type]) -> bool:
+    """Whether `f` uses its argument item by item."""
+    x, k = arg_types[plan.argnum], plan.argnum
+    if not plan.direct or any(dual for ty in arg_types for dual in duals_in(ty)):
+        return False
+    if not isinstance(x, types.Array) or not isinstance(x.dtype, types.Float) or x.layout != "C":
+        return False
+    return x.ndim == 1 and is_itemwise(plan.function, _primals(arg_types), k)
+
+
+def result_set(plan: CompressedPlan, arg_types: list[types.Type]) -> types.Array | None:
+    """The type of the array that `f` makes or is given for its result, if it but sets items."""
+    out, primals = plan.out_argnum, _primals(arg_types)
+    if plan.sums:  # several rows may add to an item
+        return None
+    if out is not None:
+        given = primals[out]
+        of_floats = isinstance(given, types.Array) and isinstance(given.dtype, types.Float)
+        return given if of_floats and is_itemwise(plan.function, primals, out, True) else None
+    code = typed(plan.function, primals)
+    made = allocation(code)
+    return None if made is None else types.Array(code.typemap[made.target.name].dtype, 1, "C")
+
+
+def _primals(arg_types: list[types.Type]) -> tuple[types.Type, ...]:
+    return tuple(map(primal_type, arg_types))
+
+
+class Direct(Compressed):
+    """One sweep with all colours. Nothing is compared.
+
+    A further variable: ``z`` the entries as an array of results, if `f` sets its items.
+    """
+
+    repeats = recalls = verifies = False
+
+    def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
+        self.result = result_set(plan, arg_types[: len(plan.params)])
+        super().__init__(plan, arg_types, n)
+        self.names |= {"seeds": unstored.seeds, "entries": unstored.entries}
+        self.names["S"] = self.input.buffer
+        if self.result is not None:
+            self.names["Z"] = self._entries(self.input.dual)
+
+    def _input(self, k: int, outer: Any) -> Input:
+        usual = super()._input(k, outer)
+        goes_along = self.result is not None and self.plan.out_argnum is None
+        entries = self._entries(usual.dual) if goes_along else None
+        return Seeds(k, usual.type, usual.dual, entries)
+
+    def _entries(self, dual: DualType) -> EntriesType:
+        array = self.result
+        index = self.types_of_structure["starts"].dtype
+        return EntriesType(array, promoted(array, dual).dtype, index)
+
+    def out_type(self) -> types.Type:
+        """The type of the array that `f` writes its result to."""
+        return super().out_type() if self.result is None else self._entries(self.dual)
+
+    def _outputs(self, result: types.Type) -> list[Output]:
+        if isinstance(result, EntriesType):
+            result = types.Array(result.dtype, result.ndim, "C")
+        return super()._outputs(result)
+
+    def _body(self) -> Iterator[str]:
+        k, out, tag = self.input.k, self.plan.out_argnum, self.tag
+        yield "start = 0"
+        if self.result is None:
+            yield from self.buffer()
+        else:
+            yield from self._allocate()
+            shape = "(rows,)" if out is None else f"a{out}.shape"
+            yield f"z = entries(r, starts, slots, rows, {shape}, Z)"
+            yield "" if out is None else f"b{tag} = z"
+        along = "z" if self.result is not None and out is None else "None"
+        yield f"d{k}{tag} = seeds(a{k}, colours, {along}, S)"
+        yield from self.run()
+        yield f"keep(a{k})"
+        yield from self.fits()
+        if self.result is None:
+            yield from self._allocate()
+            yield from self._read() if self.output.active else ()
+
+    def fill(self) -> Iterator[str]:
+        if self.result is None:
+            yield from super().fill()
+        else:  # items that `f` does not set do not depend on anything
+            yield "r[:] = 0.0"
+
+    def _store(self) -> Iterator[str]:
+        yield from self._gather()

@@ -1,0 +1,591 @@
+"""Functions that use arrays item by item: their sparse Jacobians need no arrays of duals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit, typeof
+from scipy.sparse import csr_array
+
+import dualgrad as dg
+from dualgrad.compile.frontend import typed
+from dualgrad.compile.itemwise import allocation, is_itemwise
+from tests.complexstep import jacobians
+
+X = np.random.default_rng(5).uniform(0.5, 2.0, 12)
+
+
+# ------------------------------------------ item by item: both arrays are used in no other way
+
+
+@njit
+def empty_like(x):
+    y = np.empty_like(x)
+    for i in range(len(x)):
+        y[i] = x[i] * np.sin(x[i - 1])
+    return y
+
+
+@njit
+def zeros_in_part(x):
+    y = np.zeros(x.size + 2)
+    for i in range(1, x.shape[0], 3):
+        y[i] = x[i] ** 2
+        y[-i] = 3.0 * x[-i] + x[0]
+        y[0] = 1
+    return y
+
+
+@njit
+def zeros_like(x):
+    y = np.zeros_like(x)
+    for i in range(x.ndim, x.size):
+        y[i - 1] = x[i]
+    return y
+
+
+@njit
+def by_shape(x):
+    y = np.empty((x.size,))
+    for i in range(x.size):
+        y[np.uint8(i)] = x[np.int16(i)] / x[0]
+    return y
+
+
+@njit
+def on_a_grid(x):
+    u = x.reshape(3, -1)
+    y = np.empty((4, 3))
+    for i in range(3):
+        for j in range(u.shape[1]):
+            y[j, -1 - i] = u[i, j] * u[(i + 1) % 3, j - 1]
+    return y.ravel()
+
+
+@njit
+def in_other_shapes(x):
+    y = np.zeros(x.size)
+    u, w = x.reshape((2, 2, 3)), y.reshape((6, 2))
+    same = u.reshape((3, 4))
+    for i in range(6):
+        w[i, 1] = u[i % 2, 1, i % 3] ** 3 - same[i % 3, 2]
+    return y.reshape(12)
+
+
+@njit
+def increased(x):
+    y = np.zeros_like(x)
+    for i in range(x.size):
+        y[i] += x[i] ** 2
+        y[i - 1] -= x[i] * x[2]
+        y[0] += 2
+        y[3] += x[i]
+    return y
+
+
+@njit
+def increased_after(x):
+    y = np.empty(x.size)
+    for i in range(x.size):
+        y[i] = np.exp(x[i])
+        if i > 0:
+            y[i] += x[i - 1]
+        if i < x.size - 1:
+            y[i] -= x[i] * x[i + 1]
+    return y
+
+
+@njit
+def set_twice(x):
+    y = np.empty_like(x)
+    for i in range(x.size):
+        y[i] = x[(i + 1) % x.size]
+        y[i] = 5.0
+        y[i] = x[i] * x[i]
+    return y
+
+
+@njit
+def aliases(x):
+    u = x
+    y = np.empty_like(u)
+    z = y
+    for i in range(u.size):
+        z[i] = u[i] * 2.0
+    return y
+
+
+@njit
+def item_of(u, i):
+    return u[i] * u[i - 1]
+
+
+def plain(u, i):
+    return item_of(u, i) + u[0]
+
+
+@njit
+def put(y, u, i, scale=1.0):
+    y[i] = item_of(u, i) * scale
+    y[i] += u[2]
+
+
+@njit
+def by_helpers(x):
+    y = np.empty_like(x)
+    for i in range(x.size):
+        put(y, x, i, scale=2.0)
+        y[i] -= plain(x, i)
+    return y
+
+
+@njit
+def constant_but_one(x):
+    y = np.empty(3)
+    y[0], y[1], y[2] = 1.5, x[4], 2
+    return y
+
+
+@njit(fastmath=True)
+def allowed_approximations(x):
+    y = np.empty_like(x)
+    for i in range(x.size):
+        y[i] = np.cos(x[i]) * x[0]
+    return y
+
+
+@njit
+def through_locals(x):
+    y = np.empty_like(x)
+    before = x[0]
+    for i in range(x.size):
+        now = x[i]
+        y[i] = now - before if now > 1.0 else now * before
+        before = now
+    return y
+
+
+BOTH = [
+    empty_like, zeros_in_part, zeros_like, by_shape, on_a_grid, in_other_shapes, increased,
+    increased_after, set_twice, aliases, by_helpers, constant_but_one, allowed_approximations,
+    through_locals,
+]  # fmt: skip
+
+
+# --------------------------------------------------- the results are used in other ways as well
+
+
+@njit
+def read_again(x):
+    y = np.empty_like(x)
+    y[0] = x[1]
+    for i in range(1, x.size):
+        y[i] = y[i - 1] * x[i]
+        y[i - 1] = x[i]
+    return y
+
+
+@njit
+def scaled_items(x):
+    y = np.ones(x.size)
+    z = np.empty(x.size)
+    for i in range(x.size):
+        z[i] = x[i]
+        z[i] *= x[i - 1]
+        y[i] = z[i]
+    return z
+
+
+@njit
+def added_to_itself(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        y[i] += x[i]
+        y[i] = y[i] + y[i]
+    return y
+
+
+@njit
+def moved(x):
+    y = np.zeros(x.size)
+    for i in range(x.size - 1):
+        y[i] += x[i]
+        item = y[i]
+        item += x[i + 1]
+        y[i + 1] = item
+    return y
+
+
+@njit
+def setting(y, i, item):
+    y[i] = item * item
+    return item
+
+
+@njit
+def changed_meanwhile(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        y[i] += setting(y, i, x[i])
+    return y
+
+
+@njit
+def sliced_result(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        y[i] = x[i] * 3.0
+    y[2:5] = 7.0
+    return y
+
+
+@njit
+def one_of_two(x):
+    y, z = np.zeros(x.size), np.zeros(x.size)
+    for i in range(x.size):
+        y[i], z[i] = x[i], x[i] * x[0]
+    return y if x[0] < 1e3 else z
+
+
+@njit
+def two_returns(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        if x[i] > 1e3:
+            return np.zeros(x.size)
+        y[i] = x[i] * x[i]
+    return y
+
+
+@njit
+def scratch(x):
+    z = np.empty(x.size)
+    for i in range(x.size):
+        z[i] = x[i] * x[0]
+    return z[1:] - z[:-1]
+
+
+@njit
+def copied(x):
+    z = np.empty(x.size)
+    for i in range(x.size):
+        z[i] = x[i] * x[0]
+    return z.copy()
+
+
+@njit
+def of_ones(x):
+    y = np.ones(x.size)
+    for i in range(0, x.size, 2):
+        y[i] = x[i] * x[0]
+    return y
+
+
+SEEDS = [
+    read_again, scaled_items, added_to_itself, moved, changed_meanwhile, sliced_result, one_of_two,
+    two_returns, scratch, copied, of_ones,
+]  # fmt: skip
+
+
+# --------------------------------------------------------- the argument is used in other ways
+
+
+@njit
+def sliced(x):
+    y = np.zeros(x.size)
+    y[1:] = x[1:] * x[:-1]
+    return y
+
+
+@njit
+def returned(x):
+    return x
+
+
+@njit
+def in_a_loop(x):
+    y = np.zeros(2)
+    for item in x:
+        y[0] += item * item
+    return y
+
+
+@njit
+def written(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        x[i] *= 2.0
+        y[i] = x[i] * x[i - 1]
+    return y
+
+
+@njit
+def chosen(x):
+    u = x if x[0] < 1e3 else np.ones(12)
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        y[i] = u[i] * u[i]
+    return y
+
+
+@njit
+def rows(x):
+    u = x.reshape(3, 4)
+    y = np.zeros(3)
+    for i in range(3):
+        row = u[i]
+        y[i] = row[0] * row[1]
+    return y
+
+
+@njit
+def by_itself(x, i):
+    return x[i] if i < 3 else by_itself(x, i - 1) * x[i]
+
+
+@njit
+def recursive(x):
+    y = np.empty(4)
+    for i in range(4):
+        y[i] = by_itself(x, i)
+    return y
+
+
+@njit
+def in_a_tuple(x):
+    both = (x, x)
+    y = np.empty(x.size)
+    for i in range(x.size):
+        y[i] = both[0][i] * both[1][0]
+    return y
+
+
+@njit
+def any_number(*xs):
+    return xs[0][1] * xs[0][2]
+
+
+@njit
+def by_star(x):
+    y = np.empty(x.size)
+    for i in range(x.size):
+        y[i] = any_number(x) + x[i]
+    return y
+
+
+NEITHER = [sliced, returned, in_a_loop, written, chosen, rows, recursive, in_a_tuple, by_star]
+
+
+@pytest.mark.parametrize("f", [*BOTH, *SEEDS, *NEITHER], ids=lambda f: f.__name__)
+def test_which_arrays_are_in_memory(f: Any) -> None:
+    kinds = (typeof(X),)
+    assert is_itemwise(f, kinds, 0) == (f not in NEITHER)
+    if f not in NEITHER:
+        assert (allocation(typed(f, kinds)) is not None) == (f in BOTH)
+
+
+def check(jacobian: Any, f: Any, x: np.ndarray) -> csr_array:
+    """The numbers of the complex step, and no entries but those of the pattern."""
+    [expected] = jacobians(f.py_func, x.astype(float))
+    found = jacobian(x)
+    tolerance = 1e-13 if found.dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(found.toarray(), expected, rtol=tolerance, atol=tolerance)
+    out = found.copy()
+    for _ in range(2):  # whatever is there before
+        out.data[:] = np.nan
+        assert jacobian(x, out=out) is out
+        np.testing.assert_array_equal(out.data, found.data)
+    return found
+
+
+@pytest.mark.parametrize("f", [*BOTH, *SEEDS, *NEITHER], ids=lambda f: f.__name__)
+def test_jacobians(f: Any) -> None:
+    check(dg.sparse_jacobian(f), f, X)
+
+
+LAYOUTS = {
+    "read-only": X.copy(),
+    "strided": np.repeat(X, 2)[::2],
+    "single": X.astype(np.float32),
+    "integers": np.arange(1, 13),
+}
+LAYOUTS["read-only"].setflags(write=False)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("f", [empty_like, increased], ids=lambda f: f.__name__)
+def test_inputs(f: Any, name: str) -> None:
+    x = LAYOUTS[name]
+    found = check(dg.sparse_jacobian(f), f, x)
+    assert found.dtype == (np.float32 if x.dtype == np.float32 else np.float64)
+
+
+@njit
+def in_double(x):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        y[i] += x[i] * x[i - 1]
+    return y
+
+
+def test_precision_of_the_result() -> None:
+    """The entries are of the precision of the array that the function makes."""
+    assert check(dg.sparse_jacobian(in_double), in_double, X.astype(np.float32)).dtype == np.float64
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 1000])
+def test_sizes(n: int) -> None:
+    x = np.linspace(0.5, 1.5, n)
+    found = dg.sparse_jacobian(empty_like)(x)
+    assert found.shape == (n, n)
+    if n > 1:
+        rows = np.arange(n)
+        np.testing.assert_allclose(found[rows, rows], np.sin(x[rows - 1]), rtol=1e-14)
+        np.testing.assert_allclose(
+            found[rows, rows - 1], x * np.cos(x[rows - 1]), rtol=1e-14, atol=1e-15
+        )
+
+
+@njit
+def banded(x, width):
+    y = np.zeros(x.size)
+    for i in range(x.size):
+        for j in range(max(0, i - width), i + 1):
+            y[i] += x[j] * x[j]
+    return y
+
+
+@pytest.mark.parametrize("width", [0, 1, 6, 15, 31, 40])
+def test_numbers_of_colours(width: int) -> None:
+    """One sweep has all of up to 32; with more arrays of duals are made."""
+    x = np.linspace(0.5, 1.5, 60)
+    jacobian = dg.sparse_jacobian(banded)
+    i, j = np.indices((60, 60))
+    expected = np.where((j <= i) & (j >= i - width), 2.0 * x, 0.0)
+    np.testing.assert_array_equal(jacobian(x, width).toarray(), expected)
+    np.testing.assert_array_equal(jacobian(x, width).toarray(), expected)
+
+
+@njit
+def into(y, x, a):
+    for i in range(1, y.size):
+        y[i] += a * x[i - 1] * x[i]
+    y[2] = x[0]
+
+
+@njit
+def into_read(y, x, a):
+    for i in range(y.size):
+        y[i] = y[i] * x[i] * a
+
+
+@pytest.mark.parametrize("y", [np.ones(12), np.ones(24)[::2]], ids=["C", "strided"])
+@pytest.mark.parametrize("f", [into, into_read], ids=lambda f: f.__name__)
+def test_results_in_an_argument(f: Any, y: np.ndarray) -> None:
+    jacobian = dg.sparse_jacobian(f, argnums=1, out_argnum=0)
+
+    def returning(x: np.ndarray) -> np.ndarray:
+        result = np.ones(12)
+        f.py_func(result, x, 2.0)
+        return result
+
+    [expected] = jacobians(returning, X)
+    found = jacobian(y, X, 2.0)
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-14)
+    assert np.all(y == 1.0)
+    out = found.copy()
+    out.data[:] = np.nan
+    np.testing.assert_array_equal(jacobian(y, X, 2.0, out=out).data, found.data)
+
+
+def test_out_in_the_memory_of_the_argument() -> None:
+    """Entries are written while the argument is still read: then of a copy."""
+    jacobian = dg.sparse_jacobian(empty_like)
+    expected = jacobian(X)
+    out = expected.copy()
+    x = out.data[3:15]
+    x[:] = X
+    np.testing.assert_array_equal(jacobian(x, out=out).data, expected.data)
+
+
+@njit
+def of_size(x, n):
+    y = np.zeros(n)
+    for i in range(n):
+        y[i] = x[i % x.size] ** 2
+    return y
+
+
+def test_another_number_of_results() -> None:
+    jacobian = dg.sparse_jacobian(of_size)
+    for n in (12, 40, 3):
+        expected = np.zeros((n, 12))
+        expected[np.arange(n), np.arange(n) % 12] = 2.0 * X[np.arange(n) % 12]
+        np.testing.assert_allclose(jacobian(X, n).toarray(), expected, rtol=1e-15)
+
+
+@njit(boundscheck=True)
+def outside(x, n):
+    y = np.zeros(x.size)
+    for i in range(n):
+        y[i] += x[i]
+    return y
+
+
+def test_errors_are_those_of_the_function() -> None:
+    jacobian = dg.sparse_jacobian(outside)
+    np.testing.assert_array_equal(jacobian(X, 12).toarray(), np.eye(12))
+    with pytest.raises(IndexError, match="index is out of bounds"):
+        jacobian(X, 13)
+    jacobian = dg.sparse_jacobian(wrong_shape)
+    np.testing.assert_array_equal(jacobian(X, 3).toarray(), np.eye(1, 12))
+    for function in (wrong_shape, jacobian):
+        with pytest.raises(ValueError, match="total size of new array must be unchanged"):
+            function(X, 5)
+
+
+@njit
+def wrong_shape(x, n):
+    y = np.empty(1)
+    y[0] = x.reshape(n, 4)[0, 0]
+    return y
+
+
+@njit
+def terms(x):
+    t = np.empty(x.size - 1)
+    for i in range(t.size):
+        t[i] = 100.0 * (x[i + 1] - x[i] ** 2) ** 2
+        t[i] += (1.0 - x[i]) ** 2
+    return t
+
+
+def test_terms_of_a_sum() -> None:
+    from tests.programs import d_rosenbrock
+
+    assert is_itemwise(terms, (typeof(X),), 0)
+    found = dg.grad(terms, terms=True)
+    np.testing.assert_allclose(found(X), d_rosenbrock(X), rtol=1e-13)
+    value, gradient = dg.value_and_grad(terms, terms=True)(X)
+    np.testing.assert_allclose(value, terms(X).sum(), rtol=1e-15)
+    np.testing.assert_array_equal(gradient, found(X))
+
+
+def test_within_another_transform() -> None:
+    jacobian = dg.sparse_jacobian(increased_after)
+
+    @njit
+    def total(x):
+        return np.sum(jacobian(x) ** 2)
+
+    jacobian(X)
+    found = dg.grad(total)(X)
+    expected = np.empty(12)
+    dense = dg.jacobian(increased_after)
+    for k in range(12):
+        up, down = X.copy(), X.copy()
+        up[k], down[k] = X[k] + 1e-5, X[k] - 1e-5
+        expected[k] = (np.sum(dense(up) ** 2) - np.sum(dense(down) ** 2)) / 2e-5
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
