@@ -194,38 +194,41 @@ class RowsType(PatternType):
         super().__init__(base, n, "rows")
 
 
-class UnstoredType(types.Type):
-    """An array of duals in C order that is not in memory; `array` is its type in the primal."""
+class EntriesType(types.Type):
+    """The type of an array of results that go to the entries of a sparse Jacobian, in C order.
 
-    def __init__(self, kind: str, array: types.Array, dual: DualType, further: Any) -> None:
-        self.array, self.dtype, self.ndim = array, dual, array.ndim
-        super().__init__(name=f"{kind}({array}, {dual}, {further})")
-
-
-class EntriesType(UnstoredType):
-    """The type of an array of results that are written to the entries of a sparse Jacobian."""
+    `array` is its type in the primal.
+    """
 
     def __init__(self, array: types.Array, dual: DualType, index: types.Integer) -> None:
-        self.index = index
-        super().__init__("entries", array, dual, index)
+        self.array, self.dtype, self.ndim, self.index = array, dual, array.ndim, index
+        super().__init__(name=f"entries({array}, {dual}, {index})")
 
     def with_shape(self, ndim: int) -> EntriesType:
         """The type with so many axes."""
-        return EntriesType(_in_c_order(self.array, ndim), self.dtype, self.index)
+        return EntriesType(types.Array(self.array.dtype, ndim, "C"), self.dtype, self.index)
 
 
-class SeedsType(UnstoredType):
-    """The type of an array of inputs, with the results that `f` is to allocate, if any."""
+class SeedsType(types.ArrayCompatible):
+    """The type of an array of inputs: values, and which lane of each item is one.
+
+    `array` is its type in the primal; `entries` that of the results that `f` is to allocate, if
+    they go with it.
+    """
+
+    is_internal = True  # or Numba fuses no expression with it
 
     def __init__(
         self, array: types.Array, dual: DualType, entries: EntriesType | None = None
     ) -> None:
-        self.entries = entries
-        super().__init__("seeds", array, dual, entries)
+        self.array, self.entries = array, entries
+        self.dtype, self.ndim, self.layout = dual, array.ndim, array.layout
+        super().__init__(name=f"seeds({array}, {dual}, {entries})")
 
-    def with_shape(self, ndim: int) -> SeedsType:
-        """The type with so many axes."""
-        return SeedsType(_in_c_order(self.array, ndim), self.dtype, self.entries)
+    @property
+    def as_array(self) -> types.Array:
+        """The type of the array of duals that it stands for."""
+        return types.Array(self.dtype, self.ndim, self.layout)
 
 
 class PlaceType(types.Type):
@@ -239,10 +242,6 @@ class PlaceType(types.Type):
     def __init__(self, dual: DualType, is_change: bool = False) -> None:
         self.dual, self.is_change = dual, is_change
         super().__init__(name=f"{'change' if is_change else 'place'}({dual})")
-
-
-def _in_c_order(array: types.Array, ndim: int) -> types.Array:
-    return types.Array(array.dtype, ndim, "C", readonly=not array.mutable)
 
 
 def can_carry(base: types.Type | None) -> bool:

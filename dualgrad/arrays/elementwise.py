@@ -25,7 +25,7 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from dualgrad import lanes
 from dualgrad.scalars import TANGENTS
-from dualgrad.types import DualType, over, primal
+from dualgrad.types import DualType, SeedsType, over, primal
 
 #: operator -> the ufunc that it is on arrays
 OPERATORS = {
@@ -75,6 +75,7 @@ class DualUfunc(AbstractTemplate):
     def _precision(self, args: Any) -> types.Type:
         """The dtype that Numba gives the result: an integer leaves an array of float32 as it is."""
         present = [ty.type if isinstance(ty, types.Optional) else ty for ty in args]
+        present = [ty.array if isinstance(ty, SeedsType) else ty for ty in present]
         plain = [
             ty.copy(dtype=primal(ty.dtype)) if isinstance(ty, types.Array) else primal(ty)
             for ty in present

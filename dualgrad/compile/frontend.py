@@ -28,7 +28,7 @@ from dualgrad.compile.packages import package
 from dualgrad.compile.stencils import move_indices_of_kernels
 from dualgrad.errors import NotDifferentiable
 from dualgrad.instances import DualInstanceType
-from dualgrad.types import DualType, UnstoredType, primal
+from dualgrad.types import DualType, EntriesType, SeedsType, primal
 
 
 @dataclass
@@ -65,7 +65,7 @@ def primal_type(ty: types.Type) -> types.Type:
         return types.Optional(primal_type(ty.type))
     if isinstance(ty, DualInstanceType):
         return ty.original
-    if isinstance(ty, UnstoredType):
+    if isinstance(ty, (EntriesType, SeedsType)):
         return ty.array
     return ty
 

@@ -1,7 +1,7 @@
-"""Which arrays are used item by item alone, so that they need not be in memory.
+"""Which arrays are used item by item alone, so that their duals need not be in memory.
 
 An analysis on typed intermediate representation, through all `@njit` callees. It errs on the side
-of "no": what is not known to be a use of one item makes an ordinary array.
+of "no": what is not known to be a use of items, or a view, makes an ordinary array.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numba.core import ir, types
 
+from dualgrad.arrays.elementwise import OPERATORS
 from dualgrad.compile.callees import (
     call_arguments,
     called_dispatcher,
@@ -21,17 +23,23 @@ from dualgrad.compile.callees import (
     is_library,
 )
 from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
+from dualgrad.scalars import TANGENTS
 
 _SHAPES = frozenset("size shape ndim".split())
 _RESHAPES = frozenset("reshape ravel".split())
 _LIKE = frozenset("empty_like zeros_like".split())
 _BY_SHAPE = frozenset("empty zeros".split())
+_UFUNCS = {it for it in TANGENTS if isinstance(it, np.ufunc) and it.nout == 1}
+_OPERATORS = OPERATORS.keys() & TANGENTS.keys()
 
 
 def is_itemwise(
     dispatcher: Any, arg_types: tuple[types.Type, ...], k: int, written: bool = False
 ) -> bool:
-    """Whether a function takes no more of an argument than items, or sets no more than items."""
+    """Whether a function does no more with an argument than to take items, or to set them.
+
+    An array expression takes items.
+    """
     if hasattr(dispatcher, "effect") or is_object_mode(dispatcher):
         return False  # a transform, or a function with a rule of its own, has no code
     known = derived(dispatcher, "itemwise")
@@ -126,6 +134,12 @@ def _is_index(ty: Any, ndim: int) -> bool:
     return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
 
 
+def _is_basic(ty: Any) -> bool:
+    """Whether an index takes a view."""
+    kinds = list(ty) if isinstance(ty, types.BaseTuple) else [ty]
+    return all(isinstance(kind, (types.Integer, types.SliceType)) for kind in kinds)
+
+
 def _place_of(at: Any) -> tuple[str, str | None]:
     """The names of the array and of the index of an item that is taken or set."""
     parts = at._kws if isinstance(at, ir.Expr) else vars(at)
@@ -198,10 +212,26 @@ class _Uses:
         if expr.op == "getattr":
             if expr.attr in _RESHAPES and self._is_in_c_order(expr.value.name):
                 self.methods.add(target)
-            return expr.attr in _SHAPES | _RESHAPES
+                return True
+            if expr.attr == "T" and not self.written:
+                self.names.add(target)
+                return True
+            return expr.attr in _SHAPES
         if expr.op in ("getitem", "static_getitem") and self._is_item(expr.value.name, expr):
             return not self.written or self._is_changed(expr, target)
-        return False
+        if self.written:
+            return False
+        if expr.op in ("getitem", "static_getitem"):
+            return self._is_view(expr, target)
+        return expr.op in ("binop", "unary") and expr.fn in _OPERATORS
+
+    def _is_view(self, expr: ir.Expr, target: str) -> bool:
+        """Whether a part of the array is taken by slices."""
+        name, index = _place_of(expr)
+        if name not in self.names or index is None or not _is_basic(self.code.typemap[index]):
+            return False
+        self.names.add(target)
+        return True
 
     def _is_changed(self, item: ir.Expr, target: str) -> bool:
         """Whether an item is taken to add something to it, or subtract, and for nothing else."""
@@ -276,8 +306,11 @@ class _Uses:
         key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
         if key is len:
             return True
+        if isinstance(key, np.ufunc) and key in _UFUNCS and not self.written:
+            return len(expr.args) == key.nin and not expr.kws and expr.vararg is None
         alone = len(expr.args) == 1 and not expr.kws and expr.vararg is None and not self.written
-        return alone and is_library(key) and callee_name(self.code, expr) in _LIKE
+        is_like = alone and is_library(key) and callee_name(self.code, expr) in _LIKE
+        return is_like and self._is_in_c_order(expr.args[0].name)
 
     def _passes_on(self, expr: ir.Expr, dispatcher: Any) -> bool:
         """Whether a function that is called makes no other use of it."""

@@ -26,7 +26,8 @@ def kept_results(code: Typed, arg_types: Sequence[types.Type]) -> dict[str, list
     ]
     if not arguments:
         return {}
-    from dualgrad.unstored import allocated, without_entries
+    from dualgrad.entries import allocated
+    from dualgrad.seeds import without_entries
 
     [(scope, argument)] = arguments
     result = allocation(code)

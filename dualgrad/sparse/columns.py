@@ -11,9 +11,11 @@ The pattern is an argument of the kernel (`structure.Structure`), which is compi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from numba.core import types
+from numba.core.errors import NumbaError
 
 from dualgrad.compile.explain import readable
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
@@ -30,11 +32,19 @@ def kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
 
     That of a part has two arguments more and computes the colours from `start` to `total` alone.
     """
+    arg_types = arg_types[: len(arg_types) - 2 * plan.part]
+    sweep = _direct(plan, arg_types, n or 1) or Compressed(plan, arg_types, n or 1)
+    return compiled(plan.name, sweep.source(), sweep.names)
+
+
+def _direct(plan: CompressedPlan, arg_types: Any, n: int) -> Compressed | None:
+    """One sweep without arrays of duals, if there is only one and `f` allows it."""
     from dualgrad.sparse.direct import Direct, is_direct
 
-    kind = Direct if is_direct(plan, arg_types[: len(plan.params)]) else Compressed
-    sweep = kind(plan, arg_types[: len(arg_types) - 2 * plan.part], n or 1)
-    return compiled(plan.name, sweep.source(), sweep.names)
+    if is_direct(plan, arg_types[: len(plan.params)]):
+        with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise
+            return Direct(plan, arg_types, n)
+    return None
 
 
 def parallel_kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
@@ -121,18 +131,23 @@ class Compressed(Sweep):
         size = f"a{self.input.k}.size" if plan.sums else "slots.size"
         given = part_of_out(self.out, [])
         if given is None:
-            fill = "zeros" if plan.sums or not o.active else "empty"
+            fill = "zeros" if self.fills else "empty"
             yield f"r = np.{fill}({size}, R)"
         else:
             check_out(given[1], dtype, 1, "x.shape" if plan.sums else "the data of the pattern")
             yield "r = out"
             yield f"if r.size != {size}:"
             yield "    raise ValueError('out: its shape must be that of the result')"
-            if plan.sums or not o.active:
+            if self.fills:
                 yield "if start == 0:"
                 yield "    r[:] = 0.0"
         if plan.with_value:
             yield from self._value()
+
+    @property
+    def fills(self) -> bool:
+        """Whether there may be items of the result that are not written to."""
+        return self.plan.sums or not self.output.active
 
     def _value(self) -> Iterator[str]:
         """The sum of the terms."""

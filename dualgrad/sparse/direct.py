@@ -13,10 +13,12 @@ from typing import Any
 
 from numba.core import types
 
-from dualgrad import unstored
+from dualgrad.arrays import seeds as _  # noqa: F401  (expressions with seeds)
 from dualgrad.compile.frontend import primal_type, typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.compile.promote import promoted
+from dualgrad.entries import entries
+from dualgrad.seeds import seeds
 from dualgrad.sparse.columns import Compressed
 from dualgrad.sparse.compressed import CompressedPlan
 from dualgrad.transforms.sweep import Input, Output
@@ -74,7 +76,7 @@ class Direct(Compressed):
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         self.result = result_set(plan, arg_types[: len(plan.params)])
         super().__init__(plan, arg_types, n)
-        self.names |= {"seeds": unstored.seeds, "entries": unstored.entries}
+        self.names |= {"seeds": seeds, "entries": entries}
         self.names["S"] = self.input.buffer
         if self.result is not None:
             self.names["Z"] = self._entries(self.input.dual)
@@ -124,5 +126,16 @@ class Direct(Compressed):
         else:  # items that `f` does not set do not depend on anything
             yield "r[:] = 0.0"
 
-    def _store(self) -> Iterator[str]:
-        yield from self._gather()
+    @property
+    def fills(self) -> bool:
+        return not self.output.active
+
+    def _read(self) -> Iterator[str]:
+        if not self.plan.sums:
+            yield from self._gather()
+            return
+        yield "for j in range(r.size):"
+        yield "    s = R(0.0)"
+        yield "    for e in range(item_at(starts, j), item_at(starts, j + 1)):"
+        yield f"        s += number_at({self.items}, item_at(places, e))"
+        yield "    store_at(r, j, s)"

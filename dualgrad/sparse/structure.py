@@ -101,11 +101,15 @@ class ByRows(Structure):
 
     def _places(self, n: int) -> np.ndarray:
         """Which number of the memory of the result each entry is: values have `n` lanes each."""
-        _, starts, slots, _ = self.arrays
-        rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts) if n else 0)
-        found = rows * (n + 1) + 1 + slots[: rows.size]
-        is_small = len(starts) * (n + 1) < np.iinfo(np.int32).max
+        rows, slots = self._entries() if n else (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        found = rows * (n + 1) + 1 + slots
+        is_small = self.arrays[0] * (n + 1) < np.iinfo(np.int32).max
         return _fixed(found.astype(np.int32 if is_small else np.int64))
+
+    def _entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """The row and the colour of each entry."""
+        _, starts, slots, _ = self.arrays
+        return np.repeat(np.arange(len(starts) - 1), np.diff(starts)), slots
 
 
 class ByColumns(ByRows):
@@ -118,9 +122,9 @@ class ByColumns(ByRows):
         starts, rows = _fixed(own.indptr), _fixed(own.indices)
         return own.shape[0], starts, rows[:0], rows
 
-    def _arrays_for(self, n: int, compares: bool) -> tuple[Any, ...]:
-        """No places: what is added up has none."""
-        return *self.arrays, self._places(0)
+    def _entries(self) -> tuple[np.ndarray, np.ndarray]:
+        _, starts, _, rows = self.arrays
+        return rows.astype(np.int64), np.repeat(self.colours, np.diff(starts))
 
 
 class Star(Structure):

@@ -1,9 +1,7 @@
-"""Arrays of duals that are in no memory: seeds, and results of which only some entries are kept.
+"""Arrays of results that are not arrays of duals: each item goes to the entries of its row.
 
-Long arrays of duals do not fit in caches, and moving them takes longer than the arithmetic on them.
-An array of inputs is its values and the lane that is one of each item; the tangents of an item are
-read from a small table of unit vectors. An array of results keeps of each item the entries that
-its row of the Jacobian has. Both can be used item by item alone (`compile.itemwise`).
+Where `f` does no more with its result than to set items, or to add to them, the sparse Jacobian has
+all that is ever asked of them (`compile.itemwise`).
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
 from numba.core.imputils import lower_builtin
@@ -28,11 +24,7 @@ from numba.extending import (
 from numba.np import arrayobj
 
 from dualgrad import lanes
-from dualgrad.types import EntriesType, Lanes, PlaceType, SeedsType, UnstoredType
-
-
-def _pointer(ty: Any) -> Any:
-    return types.CPointer(ty)
+from dualgrad.types import EntriesType, PlaceType
 
 
 @register_default(EntriesType)
@@ -41,27 +33,12 @@ class _EntriesModel(models.StructModel):
 
     def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
         members = [
-            ("data", _pointer(fe_type.dtype.base)),
-            ("starts", _pointer(fe_type.index)),
-            ("lanes", _pointer(types.int32)),
+            ("data", types.CPointer(fe_type.dtype.base)),
+            ("starts", types.CPointer(fe_type.index)),
+            ("lanes", types.CPointer(types.int32)),
             ("rows", types.intp),
             ("shape", types.UniTuple(types.intp, fe_type.ndim)),
         ]
-        super().__init__(dmm, fe_type, members)
-
-
-@register_default(SeedsType)
-class _SeedsModel(models.StructModel):
-    """The values; of each item the lane that is one, which is -1 if none is."""
-
-    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
-        members = [
-            ("data", _pointer(fe_type.dtype.base)),
-            ("lanes", _pointer(types.int32)),
-            ("shape", types.UniTuple(types.intp, fe_type.ndim)),
-        ]
-        if fe_type.entries is not None:
-            members.append(("entries", fe_type.entries))
         super().__init__(dmm, fe_type, members)
 
 
@@ -75,28 +52,6 @@ class _PlaceModel(models.ProxyModel):
 
 
 make_attribute_wrapper(EntriesType, "shape", "shape")
-make_attribute_wrapper(SeedsType, "shape", "shape")
-
-
-# ------------------------------------------------------------------------ made by the kernel
-
-
-@intrinsic
-def seeds(typingctx: Any, x: Any, colours: Any, entries: Any, ty: Any) -> Any:
-    """The items of a vector with the lanes of their colours; `entries` is None or goes with it."""
-    result = ty.instance_type
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = context.make_array(x)(context, builder, args[0])
-        made = cgutils.create_struct_proxy(result)(context, builder)
-        made.data = values.data
-        made.lanes = context.make_array(colours)(context, builder, args[1]).data
-        made.shape = values.shape
-        if result.entries is not None:
-            made.entries = args[2]
-        return made._getvalue()
-
-    return result(x, colours, entries, ty), codegen
 
 
 @intrinsic
@@ -116,23 +71,6 @@ def entries(
         return made._getvalue()
 
     return result(data, starts, lanes, rows, shape, ty), codegen
-
-
-# --------------------------------------------------------------------- asked for by the clone
-
-
-@intrinsic
-def without_entries(typingctx: Any, x: Any) -> Any:
-    """The seeds alone."""
-    result = SeedsType(x.array, x.dtype)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        source = cgutils.create_struct_proxy(x)(context, builder, value=args[0])
-        made = cgutils.create_struct_proxy(result)(context, builder)
-        made.data, made.lanes, made.shape = source.data, source.lanes, source.shape
-        return made._getvalue()
-
-    return result(x), codegen
 
 
 @intrinsic
@@ -197,44 +135,9 @@ def _is_index(index: Any, ndim: int) -> bool:
 class _GetItem(AbstractTemplate):
     def generic(self, args: Sequence[Any], kws: Any) -> Any:
         array, index = args
-        if isinstance(array, SeedsType) and _is_index(index, array.ndim):
-            return signature(array.dtype, array, types.unliteral(index))
         if isinstance(array, EntriesType) and _is_index(index, array.ndim):
             return signature(PlaceType(array.dtype), array, types.unliteral(index))
         return None
-
-
-@lower_builtin(operator.getitem, SeedsType, types.Any)
-def _get(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    ty, index = sig.args
-    array = cgutils.create_struct_proxy(ty)(context, builder, value=args[0])
-    place = _place(context, builder, ty, array, index, args[1])
-    dual = ty.dtype
-    value = builder.load(builder.gep(array.data, [place]))
-    lane = builder.sext(builder.load(builder.gep(array.lanes, [place])), place.type)
-    row = builder.mul(builder.add(lane, lane.type(1)), lane.type(dual.n))
-    table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
-    stored = context.data_model_manager[dual.lanes].get_data_type()
-    tangents = context.unpack_value(
-        builder, dual.lanes, builder.bitcast(table, stored.as_pointer())
-    )
-    made = cgutils.create_struct_proxy(dual)(context, builder)
-    made.value, made.lanes = value, tangents
-    return made._getvalue()
-
-
-def _units(context: Any, module: Any, ty: Lanes) -> Any:
-    """A table of all tangents of seeds in a row: none of the lanes is one, the first, ..."""
-    name = f"dualgrad_units_{ty.base}_{ty.n}"
-    found = module.globals.get(name)
-    if found is None:
-        item = context.get_data_type(ty.base)
-        numbers = [float(k == lane) for lane in range(-1, ty.n) for k in range(ty.n)]
-        kind = ir.ArrayType(item, len(numbers))
-        found = ir.GlobalVariable(module, kind, name)
-        found.initializer = ir.Constant(kind, [item(number) for number in numbers])
-        found.linkage, found.global_constant, found.align = "internal", True, 64
-    return found
 
 
 @lower_builtin(operator.getitem, EntriesType, types.Any)
@@ -311,30 +214,10 @@ def _set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @overload(len, strict=False)
 def _len(array: Any) -> Any:
-    if isinstance(array, UnstoredType):
-        return lambda array: array.shape[0]
-    return None
+    return (lambda array: array.shape[0]) if isinstance(array, EntriesType) else None
 
 
-def _like(array: Any) -> Any:
-    if isinstance(array, SeedsType):
-        dual = array.dtype
-        return lambda array: np.empty(array.shape, dual)
-    return None
-
-
-def _zeros_like(array: Any) -> Any:
-    if isinstance(array, SeedsType):
-        dual = array.dtype
-        return lambda array: np.zeros(array.shape, dual)
-    return None
-
-
-# before Numba's own, which take it for a number
-overload(np.empty_like, target="cpu", strict=False)(_like)
-overload(np.zeros_like, target="cpu", strict=False)(_zeros_like)
-
-
+@overload_attribute(EntriesType, "size", strict=False)
 def _size(array: Any) -> Any:
     def size(array: Any) -> Any:
         product = 1
@@ -345,6 +228,7 @@ def _size(array: Any) -> Any:
     return size
 
 
+@overload_attribute(EntriesType, "ndim", strict=False)
 def _ndim(array: Any) -> Any:
     ndim = array.ndim
     return lambda array: ndim
@@ -366,7 +250,7 @@ def _of_shape(typingctx: Any, array: Any, shape: Any) -> Any:
 
 
 @intrinsic
-def _floats(typingctx: Any, array: Any) -> Any:
+def _bytes(typingctx: Any, array: Any) -> Any:
     """An array of the same shape, whose items are not to be looked at."""
     result = types.Array(types.uint8, array.ndim, "C")
 
@@ -388,16 +272,11 @@ def _floats(typingctx: Any, array: Any) -> Any:
     return result(array), codegen
 
 
+@overload_method(EntriesType, "reshape", strict=False)
 def _reshape(array: Any, *shape: Any) -> Any:
-    return lambda array, *shape: _of_shape(array, _floats(array).reshape(*shape).shape)
+    return lambda array, *shape: _of_shape(array, _bytes(array).reshape(*shape).shape)
 
 
+@overload_method(EntriesType, "ravel", strict=False)
 def _ravel(array: Any) -> Any:
     return lambda array: _of_shape(array, (array.size,))
-
-
-for _type in (SeedsType, EntriesType):
-    overload_attribute(_type, "size", strict=False)(_size)
-    overload_attribute(_type, "ndim", strict=False)(_ndim)
-    overload_method(_type, "reshape", strict=False)(_reshape)
-    overload_method(_type, "ravel", strict=False)(_ravel)

@@ -1,0 +1,226 @@
+"""Arrays of inputs that are not arrays of duals: values, and which lane of each item is one.
+
+Long arrays of duals do not fit in caches, and moving them takes longer than the arithmetic on them.
+The tangents of an input come from a small table of unit vectors instead. A view of it is a view of
+its values: Numba's own code makes it. `compile.itemwise` knows what else can be done with one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models, register_default
+from numba.core.imputils import impl_ret_borrowed, lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, overload, overload_attribute, overload_method
+from numba.np import arrayobj
+
+from dualgrad.types import Lanes, SeedsType
+
+
+@register_default(SeedsType)
+class _SeedsModel(models.StructModel):
+    """The values; of each item the lane that is one, which is -1 if none is."""
+
+    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
+        members = [("values", fe_type.array), ("lanes", types.CPointer(types.int32))]
+        if fe_type.entries is not None:
+            members.append(("entries", fe_type.entries))
+        super().__init__(dmm, fe_type, members)
+
+
+def _borrowed(context: Any, builder: Any, ty: types.Array, array: Any) -> Any:
+    """The same array without a reference: what it is a view of lives as long as the kernel runs."""
+    view = context.make_array(ty)(context, builder, array)
+    view.meminfo = cgutils.get_null_value(view.meminfo.type)
+    view.parent = cgutils.get_null_value(view.parent.type)
+    return view._getvalue()
+
+
+@intrinsic
+def seeds(typingctx: Any, x: Any, colours: Any, entries: Any, ty: Any) -> Any:
+    """The items of a vector with the lanes of their colours; `entries` is None or goes with it."""
+    result = ty.instance_type
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        made = cgutils.create_struct_proxy(result)(context, builder)
+        made.values = _borrowed(context, builder, x, args[0])
+        made.lanes = context.make_array(colours)(context, builder, args[1]).data
+        if result.entries is not None:
+            made.entries = args[2]
+        return made._getvalue()
+
+    return result(x, colours, entries, ty), codegen
+
+
+@intrinsic
+def without_entries(typingctx: Any, x: Any) -> Any:
+    """The seeds alone."""
+    result = SeedsType(x.array, x.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(x)(context, builder, value=args[0])
+        made = cgutils.create_struct_proxy(result)(context, builder)
+        made.values, made.lanes = source.values, source.lanes
+        return made._getvalue()
+
+    return result(x), codegen
+
+
+# ------------------------------------------------------------------------------------- items
+
+
+def _lanes_of(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
+    """Where the lane of the item is that has its value at a pointer."""
+    values = context.make_array(ty.array)(context, builder, seeds.values)
+    intp = context.get_value_type(types.intp)
+    begin, at = (builder.ptrtoint(it, intp) for it in (values.data, pointer))
+    size = context.get_abi_sizeof(context.get_data_type(ty.array.dtype))
+    place = builder.sdiv(builder.sub(at, begin), intp(size), flags=["exact"])
+    return builder.gep(seeds.lanes, [place])
+
+
+def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
+    """The dual that has its value at a pointer."""
+    dual, intp = ty.dtype, context.get_value_type(types.intp)
+    lane = builder.sext(builder.load(_lanes_of(context, builder, ty, seeds, pointer)), intp)
+    row = builder.mul(builder.add(lane, intp(1)), intp(dual.n))
+    table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
+    stored = context.data_model_manager[dual.lanes].get_data_type().as_pointer()
+    made = cgutils.create_struct_proxy(dual)(context, builder)
+    made.value = arrayobj.load_item(context, builder, ty.array, pointer)
+    made.lanes = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
+    return made._getvalue()
+
+
+def _units(context: Any, module: Any, ty: Lanes) -> Any:
+    """A table of all tangents of seeds in a row: none of the lanes is one, the first, ..."""
+    name = f"dualgrad_units_{ty.base}_{ty.n}"
+    found = module.globals.get(name)
+    if found is None:
+        item = context.get_data_type(ty.base)
+        numbers = [float(k == lane) for lane in range(-1, ty.n) for k in range(ty.n)]
+        kind = ir.ArrayType(item, len(numbers))
+        found = ir.GlobalVariable(module, kind, name)
+        found.initializer = ir.Constant(kind, [item(number) for number in numbers])
+        found.linkage, found.global_constant, found.align = "internal", True, 64
+    return found
+
+
+@infer_global(operator.getitem)
+class _GetItem(AbstractTemplate):
+    """An item, or a view of some."""
+
+    def generic(self, args: Sequence[Any], kws: Any) -> Any:
+        array, index = args
+        if not isinstance(array, SeedsType) or not _is_basic(index):
+            return None
+        of_values = self.context.resolve_function_type(operator.getitem, (array.array, index), {})
+        view = of_values.return_type
+        result = SeedsType(view, array.dtype) if isinstance(view, types.Array) else array.dtype
+        return signature(result, array, of_values.args[1])
+
+
+def _is_basic(index: Any) -> bool:
+    kinds = list(index) if isinstance(index, types.BaseTuple) else [index]
+    return all(isinstance(kind, (types.Integer, types.SliceType)) for kind in kinds)
+
+
+@lower_builtin(operator.getitem, SeedsType, types.Any)
+def _get(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    ty, index = sig.args
+    source = cgutils.create_struct_proxy(ty)(context, builder, value=args[0])
+    if isinstance(sig.return_type, SeedsType):
+        of_values = signature(sig.return_type.array, ty.array, index)
+        get = context.get_function(operator.getitem, of_values)
+        view = get(builder, (source.values, args[1]))
+        return _viewed(context, builder, ty, source, sig.return_type, view)
+    kinds, indices = [index], [args[1]]
+    if isinstance(index, types.BaseTuple):
+        kinds, indices = list(index), cgutils.unpack_tuple(builder, args[1])
+    values = context.make_array(ty.array)(context, builder, source.values)
+    kinds, indices = arrayobj.normalize_indices(context, builder, kinds, indices)
+    pointer, _, _ = arrayobj.basic_indexing(
+        context, builder, ty.array, values, kinds, indices, boundscheck=context.enable_boundscheck
+    )
+    return item(context, builder, ty, source, pointer)
+
+
+# ------------------------------------------------------------------------------------- views
+
+
+def _viewed(
+    context: Any, builder: Any, ty: SeedsType, source: Any, result: SeedsType, view: Any
+) -> Any:
+    """Seeds whose values are a view of those of others."""
+    made = cgutils.create_struct_proxy(result)(context, builder)
+    made.values = view
+    pointer = context.make_array(result.array)(context, builder, view).data
+    made.lanes = _lanes_of(context, builder, ty, source, pointer)
+    return made._getvalue()
+
+
+@intrinsic
+def _values(typingctx: Any, array: Any) -> Any:
+    """The values, as an array that they belong to as long as the kernel runs."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(array)(context, builder, value=args[0])
+        return impl_ret_borrowed(context, builder, array.array, source.values)
+
+    return array.array(array), codegen
+
+
+@intrinsic
+def _seen_as(typingctx: Any, array: Any, view: Any) -> Any:
+    """Seeds in another shape, whose values are a view of those of others."""
+    result = SeedsType(view, array.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = cgutils.create_struct_proxy(array)(context, builder, value=args[0])
+        return _viewed(context, builder, array, source, result, args[1])
+
+    return result(array, view), codegen
+
+
+@overload(len, strict=False)
+def _len(array: Any) -> Any:
+    return (lambda array: len(_values(array))) if isinstance(array, SeedsType) else None
+
+
+@overload(np.empty_like, target="cpu", strict=False)  # before Numba's own, which takes a number
+def _empty_like(array: Any) -> Any:
+    dual = getattr(array, "dtype", None)
+    is_ours = isinstance(array, SeedsType)
+    return (lambda array: np.empty(_values(array).shape, dual)) if is_ours else None
+
+
+@overload(np.zeros_like, target="cpu", strict=False)
+def _zeros_like(array: Any) -> Any:
+    dual = getattr(array, "dtype", None)
+    is_ours = isinstance(array, SeedsType)
+    return (lambda array: np.zeros(_values(array).shape, dual)) if is_ours else None
+
+
+for _name, _attribute in {
+    "size": lambda array: lambda array: _values(array).size,
+    "shape": lambda array: lambda array: _values(array).shape,
+    "ndim": lambda array: lambda array: _values(array).ndim,
+    "T": lambda array: lambda array: _seen_as(array, _values(array).T),
+}.items():
+    overload_attribute(SeedsType, _name, strict=False)(_attribute)
+
+
+@overload_method(SeedsType, "reshape", strict=False)
+def _reshape(array: Any, *shape: Any) -> Any:
+    return lambda array, *shape: _seen_as(array, _values(array).reshape(*shape))
+
+
+@overload_method(SeedsType, "ravel", strict=False)
+def _ravel(array: Any) -> Any:
+    return lambda array: _seen_as(array, _values(array).ravel())
