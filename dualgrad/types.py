@@ -84,6 +84,7 @@ class Sets(Lanes):
 class DualType(types.Number):
     """The type of a dual number with `n` lanes over `base`."""
 
+    is_internal = True  # or Numba fuses no array expression that a single number is part of
     #: The type of the tangents.
     kind_of_lanes: type[Lanes] = Lanes
 
@@ -216,7 +217,7 @@ class SeedsType(types.ArrayCompatible):
     they go with it.
     """
 
-    is_internal = True  # or Numba fuses no expression with it
+    is_internal = True  # as for duals
 
     def __init__(
         self, array: types.Array, dual: DualType, entries: EntriesType | None = None

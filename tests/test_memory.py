@@ -103,6 +103,29 @@ def descend(x):
     return x
 
 
+@njit
+def model(p, t):
+    return p[0] * t + p[1]
+
+
+@njit
+def longer_model(p, t):
+    return p[0] * np.exp(-p[1] * t) * np.cos(p[2] * t) + p[0] * t / p[2]
+
+
+@njit
+def by_items(x):
+    y = np.zeros_like(x)
+    for i in range(x.size):
+        y[i] += x.reshape(1, -1)[0, i] * x[::-1][i]
+    return y
+
+
+@njit
+def by_slices(x):
+    return x[1:] * x[:-1] + x.reshape(1, -1)[0, 1:]
+
+
 X, V, OUT = np.array([1.0, 2.0, 0.5]), np.array([1.0, 0.0, -1.0]), np.empty((3, 3))
 POINTS, SMALL = np.arange(12.0).reshape(4, 3), np.array([1.0, 2.0])
 nested = dg.jacobian(lambda x: gradient(x) * x[0], chunk=2)
@@ -117,6 +140,8 @@ into = dg.jacobian(written, out_argnum=1, chunk=2)
 squares = dg.jacobian(lambda x: x * x, chunk=2)
 by_instances, space = dg.derivative(of_instances), Space(np.ones(3))
 through_list, parts = dg.derivative(to_shared), List([np.ones(3)] * 2)
+by_entries, by_terms = dg.sparse_jacobian(by_items), dg.grad(by_slices, terms=True)
+of_models = [dg.jacobian(f) for f in (model, longer_model)]
 by_two = dg.grad(lambda a, x: a * total(x), argnums=(0, 1), chunk=2)
 
 TRANSFORMS: dict[str, Callable[[], Any]] = {
@@ -136,6 +161,8 @@ TRANSFORMS: dict[str, Callable[[], Any]] = {
     "nested": lambda: nested(X),
     "inside njit": lambda: descend(X),
     "instances": lambda: by_instances(2.0, space),
+    "sparse_jacobian": lambda: by_entries(X),
+    "terms": lambda: by_terms(X),
     "arrays in a list": lambda: through_list(2.0, parts),
 }
 
@@ -150,6 +177,12 @@ def balance(call: Callable[[], Any], count: int) -> tuple[int, int, int]:
     made = after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
     freed = after.free - before.free, after.mi_free - before.mi_free
     return made[0], made[0] - freed[0], made[1] - freed[1]
+
+
+def test_an_expression_is_one_loop() -> None:
+    """Single numbers that hold derivatives do not keep Numba from making one of an expression."""
+    [short, long] = (balance(lambda f=f: f(X, POINTS[0]), 10)[0] for f in of_models)
+    assert short == long
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
