@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 from collections.abc import Iterator
@@ -265,7 +266,19 @@ def _without_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            _count_as_old()
             gc.enable()
+
+
+@functools.cache
+def _count_as_old() -> None:
+    """Let the next look for garbage be one at new objects, once.
+
+    By then most are Numba's own code, which stays: to look at it takes a twentieth of a first call.
+    """
+    if gc.get_freeze_count() == 0:  # else somebody has put objects aside, which would come back
+        gc.freeze()
+        gc.unfreeze()
 
 
 def _unknown(argument: Any, method: str) -> TypeError:
