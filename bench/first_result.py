@@ -21,12 +21,17 @@ from bench.peers import installed
 from tests.programs import d_rosenbrock, rosenbrock_loop, vec
 
 N = 10
-GRADIENT = f"""
+PRIMAL = f"""
 import numpy as np
 from numba import njit
-import dualgrad as dg
 {inspect.getsource(rosenbrock_loop.py_func)}
-print(dg.grad(rosenbrock_loop)(np.array({vec(N).tolist()})).tolist())
+x = np.array({vec(N).tolist()})
+print(rosenbrock_loop(x))
+"""
+GRADIENT = f"""
+{PRIMAL.replace("print(rosenbrock_loop(x))", "")}
+import dualgrad as dg
+print(dg.grad(rosenbrock_loop)(x).tolist())
 """
 BY_JAX = f"""
 import jax, jax.numpy as jnp, numpy as np
@@ -57,6 +62,7 @@ def workloads(smoke: bool) -> Iterator[Workload]:
         {
             "import numba": lambda: run("import numba"),
             "import dualgrad": lambda: run("import dualgrad"),
+            "the function by Numba": lambda: run(PRIMAL),
         },
         {FIRST: lambda: run(GRADIENT), SECOND: lambda: run(GRADIENT, kept), **jax},
         d_rosenbrock(vec(N)),

@@ -339,6 +339,29 @@ def test_out() -> None:
         J(X, out=csr_array(band(12, 1, 1).astype(np.float32)))
 
 
+def strided(size: int) -> np.ndarray:
+    return np.full(2 * size, np.nan)[::2]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_entries_may_be_apart_in_memory(parallel: bool) -> None:
+    """What lies between them stays what it is."""
+    for chunk in ("auto", 2):
+        jacobian = dg.sparse_jacobian(tridiagonal, parallel=parallel, chunk=chunk)
+        out = jacobian(X).copy()
+        out.data = strided(out.nnz)
+        assert jacobian(X, out=out) is out
+        check(out, d_tridiagonal(X))
+        assert np.isnan(out.data.base[1::2]).all()
+    hessian = dg.sparse_hessian(cubes)
+    expected = hessian(X)
+    out = expected.copy()
+    out.data = strided(out.nnz)
+    hessian(X, out=out)
+    np.testing.assert_array_equal(out.data, expected.data)
+    assert np.isnan(out.data.base[1::2]).all()
+
+
 def test_entries_may_be_written_to_memory_of_arguments() -> None:
     """What the entries are compared with are the arguments as they were."""
     for given in ({}, {"pattern": np.eye(12, dtype=bool), "parallel": True}):

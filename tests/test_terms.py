@@ -190,6 +190,10 @@ def test_out() -> None:
     assert GRAD(X, out=first) is first
     assert HESSIAN(X, out=second) is second
     close(first, d_rosenbrock(X))
+    apart = np.full(18, np.nan)[::2]
+    GRAD(X, out=apart)
+    close(apart, first)
+    assert np.isnan(apart.base[1::2]).all()
     for out in (second, wide):
         HESSIAN(2 * X, out=out)
         close(out, dd_rosenbrock(2 * X))

@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.core import types
 
-from dualgrad.arrays import seeds as _  # noqa: F401  (expressions with seeds)
+import dualgrad.arrays.seeds  # noqa: F401  (what array expressions do with seeds)
 from dualgrad.compile.frontend import primal_type, typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.compile.promote import promoted
@@ -74,7 +74,8 @@ class Direct(Compressed):
     repeats = recalls = verifies = False
 
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
-        self.result = result_set(plan, arg_types[: len(plan.params)])
+        in_row = getattr(arg_types[-1], "layout", "C") == "C"
+        self.result = result_set(plan, arg_types[: len(plan.params)]) if in_row else None
         super().__init__(plan, arg_types, n)
         self.names |= {"seeds": seeds, "entries": entries}
         self.names["S"] = self.input.buffer

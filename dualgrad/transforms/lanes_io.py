@@ -237,26 +237,42 @@ def keep(typingctx: Any, array: Any) -> Any:
 
 @intrinsic
 def item_at(typingctx: Any, array: Any, i: Any) -> Any:
-    """The `i`-th item of a C-contiguous array of any shape."""
+    """The `i`-th item, in C order, of an array of any shape."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        return arrayobj.load_item(context, builder, array, builder.gep(data, [args[1]]))
+        return arrayobj.load_item(context, builder, array, _item(context, builder, array, *args))
 
     return array.dtype(array, types.intp), codegen
 
 
 @intrinsic
 def store_at(typingctx: Any, array: Any, i: Any, number: Any) -> Any:
-    """Set the `i`-th item of a C-contiguous array of any shape."""
+    """Set the `i`-th item, in C order, of an array of any shape."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        number_in = context.cast(builder, args[2], number, array.dtype)
-        arrayobj.store_item(context, builder, array, number_in, builder.gep(data, [args[1]]))
+        *place, number_in = args
+        number_in = context.cast(builder, number_in, number, array.dtype)
+        pointer = _item(context, builder, array, *place)
+        arrayobj.store_item(context, builder, array, number_in, pointer)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, number), codegen
+
+
+def _item(context: Any, builder: Any, ty: Any, value: Any, i: Any) -> Any:
+    """A pointer to the `i`-th item of an array in C order."""
+    array = context.make_array(ty)(context, builder, value)
+    if ty.layout == "C":
+        return builder.gep(array.data, [i])
+    shape, strides = (
+        cgutils.unpack_tuple(builder, it, ty.ndim) for it in (array.shape, array.strides)
+    )
+    offset = i.type(0)
+    for axis in reversed(range(ty.ndim)):
+        index = builder.urem(i, shape[axis]) if axis else i
+        i = builder.udiv(i, shape[axis]) if axis else i
+        offset = builder.add(offset, builder.mul(index, strides[axis]))
+    return cgutils.pointer_add(builder, array.data, offset)
 
 
 @intrinsic
