@@ -10,6 +10,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
 from numba.core.imputils import lower_builtin
@@ -39,6 +40,9 @@ class _EntriesModel(models.StructModel):
             ("rows", types.intp),
             ("shape", types.UniTuple(types.intp, fe_type.ndim)),
         ]
+        if fe_type.compares:
+            members.append(("columns", types.CPointer(fe_type.index)))
+            members += [(name, types.CPointer(types.float64)) for name in ("probe", "error")]
         super().__init__(dmm, fe_type, members)
 
 
@@ -54,23 +58,29 @@ class _PlaceModel(models.ProxyModel):
 make_attribute_wrapper(EntriesType, "shape", "shape")
 
 
+_POINTERS = ("data", "starts", "lanes", "columns", "probe", "error")
+
+
 @intrinsic
-def entries(
-    typingctx: Any, data: Any, starts: Any, lanes: Any, rows: Any, shape: Any, ty: Any
-) -> Any:
-    """An array of results of a shape, whose entries go to `data`."""
+def entries(typingctx: Any, arrays: Any, rows: Any, shape: Any, ty: Any) -> Any:
+    """An array of results of a shape, whose entries go to the first of the arrays.
+
+    The others say of entries where those of each row start, and the lane and the column of each; a
+    direction to compare along, and what its lane has that the entries of a row do not explain.
+    """
     result = ty.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         made = cgutils.create_struct_proxy(result)(context, builder)
-        given = zip(("data", "starts", "lanes"), sig.args, args, strict=False)
+        given = zip(_POINTERS, arrays, cgutils.unpack_tuple(builder, args[0]), strict=True)
         for name, array, value in given:
-            setattr(made, name, context.make_array(array)(context, builder, value).data)
-        made.rows = context.cast(builder, args[3], rows, types.intp)
-        made.shape = args[4]
+            if name in context.data_model_manager[result]._fields:
+                setattr(made, name, context.make_array(array)(context, builder, value).data)
+        made.rows = context.cast(builder, args[1], rows, types.intp)
+        made.shape = args[2]
         return made._getvalue()
 
-    return result(data, starts, lanes, rows, shape, ty), codegen
+    return result(arrays, rows, shape, ty), codegen
 
 
 @intrinsic
@@ -83,8 +93,9 @@ def allocated(typingctx: Any, x: Any, shape: Any, zeros: Any) -> Any:
         source = cgutils.create_struct_proxy(x)(context, builder, value=args[0])
         given = cgutils.create_struct_proxy(x.entries)(context, builder, value=source.entries)
         made = cgutils.create_struct_proxy(result)(context, builder)
-        for name in ("data", "starts", "lanes", "rows"):
-            setattr(made, name, getattr(given, name))
+        for name in context.data_model_manager[result]._fields:
+            if name != "shape":
+                setattr(made, name, getattr(given, name))
         sizes, kinds = [args[1]], [shape]
         if isinstance(shape, types.BaseTuple):
             sizes, kinds = cgutils.unpack_tuple(builder, args[1]), list(shape)
@@ -174,6 +185,49 @@ for _operator, _lower in ((operator.iadd, _added), (operator.isub, _subtracted))
     lower_builtin(_operator, PlaceType, types.Any)(_lower)
 
 
+def _put(builder: Any, pointer: Any, number: Any, is_change: bool) -> None:
+    """Store a number, or add it to what is there."""
+    if is_change:
+        number = builder.fadd(builder.load(pointer), number)
+    builder.store(number, pointer)
+
+
+class _Comparison:
+    """What the lane of the probe has that the entries of a row do not explain."""
+
+    def __init__(self, context: Any, builder: Any, ty: EntriesType, array: Any, tangents: Any):
+        self.context, self.builder, self.array, self.ty = context, builder, array, ty
+        if ty.compares:
+            last = builder.load(builder.gep(tangents, [ir.IntType(32)(ty.dtype.n - 1)]))
+            self.missing = cgutils.alloca_once_value(builder, self._double(last))
+            self.size = cgutils.alloca_once_value(builder, ir.DoubleType()(0.0))
+
+    def _double(self, number: Any) -> Any:
+        return self.context.cast(self.builder, number, self.ty.dtype.base, types.float64)
+
+    def explain(self, place: Any, tangent: Any) -> None:
+        """Take the part of an entry away; the sizes of parts add up."""
+        if not self.ty.compares:
+            return
+        builder = self.builder
+        column = builder.load(builder.gep(self.array.columns, [place]))
+        along = builder.load(builder.gep(self.array.probe, [column]))
+        part = builder.fmul(self._double(tangent), along)
+        size = self.context.get_function(abs, types.float64(types.float64))(builder, (part,))
+        _put(builder, self.missing, builder.fneg(part), True)
+        _put(builder, self.size, size, True)
+
+    def store(self, row: Any, is_change: bool) -> None:
+        """Keep what was found for a row."""
+        if self.ty.compares:
+            builder, error = self.builder, self.array.error
+            for place, found in (
+                (row, self.missing),
+                (builder.add(self.array.rows, row), self.size),
+            ):
+                _put(builder, builder.gep(error, [place]), builder.load(found), is_change)
+
+
 @infer_global(operator.setitem)
 class _SetItem(AbstractTemplate):
     def generic(self, args: Sequence[Any], kws: Any) -> Any:
@@ -199,13 +253,14 @@ def _set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             builder.sext(builder.load(builder.gep(array.starts, [it])), row.type)
             for it in (row, builder.add(row, row.type(1)))
         )
+        is_change = isinstance(item, PlaceType)
+        comparison = _Comparison(context, builder, ty, array, tangents)
         with cgutils.for_range_slice(builder, begin, end, begin.type(1)) as (place, _):
             lane = builder.load(builder.gep(array.lanes, [place]))
             tangent = builder.load(builder.gep(tangents, [lane]))
-            entry = builder.gep(array.data, [place])
-            if isinstance(item, PlaceType):
-                tangent = builder.fadd(builder.load(entry), tangent)
-            builder.store(tangent, entry)
+            comparison.explain(place, tangent)
+            _put(builder, builder.gep(array.data, [place]), tangent, is_change)
+        comparison.store(row, is_change)
     return context.get_dummy_value()
 
 

@@ -20,15 +20,19 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, overload, overload_attribute, overload_method
 from numba.np import arrayobj
 
+from dualgrad import lanes
+from dualgrad.calls import pack
 from dualgrad.types import Lanes, SeedsType
 
 
 @register_default(SeedsType)
 class _SeedsModel(models.StructModel):
-    """The values; of each item the lane that is one, which is -1 if none is."""
+    """The values; of each item the lane that is one, which is -1 if none is, and a direction."""
 
     def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
         members = [("values", fe_type.array), ("lanes", types.CPointer(types.int32))]
+        if fe_type.probed:
+            members.append(("probe", types.CPointer(types.float64)))
         if fe_type.entries is not None:
             members.append(("entries", fe_type.entries))
         super().__init__(dmm, fe_type, members)
@@ -43,7 +47,7 @@ def _borrowed(context: Any, builder: Any, ty: types.Array, array: Any) -> Any:
 
 
 @intrinsic
-def seeds(typingctx: Any, x: Any, colours: Any, entries: Any, ty: Any) -> Any:
+def seeds(typingctx: Any, x: Any, colours: Any, probe: Any, entries: Any, ty: Any) -> Any:
     """The items of a vector with the lanes of their colours; `entries` is None or goes with it."""
     result = ty.instance_type
 
@@ -51,22 +55,25 @@ def seeds(typingctx: Any, x: Any, colours: Any, entries: Any, ty: Any) -> Any:
         made = cgutils.create_struct_proxy(result)(context, builder)
         made.values = _borrowed(context, builder, x, args[0])
         made.lanes = context.make_array(colours)(context, builder, args[1]).data
+        if result.probed:
+            made.probe = context.make_array(probe)(context, builder, args[2]).data
         if result.entries is not None:
-            made.entries = args[2]
+            made.entries = args[3]
         return made._getvalue()
 
-    return result(x, colours, entries, ty), codegen
+    return result(x, colours, probe, entries, ty), codegen
 
 
 @intrinsic
 def without_entries(typingctx: Any, x: Any) -> Any:
     """The seeds alone."""
-    result = SeedsType(x.array, x.dtype)
+    result = SeedsType(x.array, x.dtype, x.probed)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(x)(context, builder, value=args[0])
         made = cgutils.create_struct_proxy(result)(context, builder)
-        made.values, made.lanes = source.values, source.lanes
+        for name in context.data_model_manager[result]._fields:
+            setattr(made, name, getattr(source, name))
         return made._getvalue()
 
     return result(x), codegen
@@ -75,27 +82,30 @@ def without_entries(typingctx: Any, x: Any) -> Any:
 # ------------------------------------------------------------------------------------- items
 
 
-def _lanes_of(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
-    """Where the lane of the item is that has its value at a pointer."""
+def _place(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
+    """How many items after the first one that is which has its value at a pointer."""
     values = context.make_array(ty.array)(context, builder, seeds.values)
     intp = context.get_value_type(types.intp)
     begin, at = (builder.ptrtoint(it, intp) for it in (values.data, pointer))
     size = context.get_abi_sizeof(context.get_data_type(ty.array.dtype))
-    place = builder.sdiv(builder.sub(at, begin), intp(size), flags=["exact"])
-    return builder.gep(seeds.lanes, [place])
+    return builder.sdiv(builder.sub(at, begin), intp(size), flags=["exact"])
 
 
 def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
     """The dual that has its value at a pointer."""
     dual, intp = ty.dtype, context.get_value_type(types.intp)
-    lane = builder.sext(builder.load(_lanes_of(context, builder, ty, seeds, pointer)), intp)
+    place = _place(context, builder, ty, seeds, pointer)
+    lane = builder.sext(builder.load(builder.gep(seeds.lanes, [place])), intp)
     row = builder.mul(builder.add(lane, intp(1)), intp(dual.n))
     table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
     stored = context.data_model_manager[dual.lanes].get_data_type().as_pointer()
-    made = cgutils.create_struct_proxy(dual)(context, builder)
-    made.value = arrayobj.load_item(context, builder, ty.array, pointer)
-    made.lanes = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
-    return made._getvalue()
+    tangents = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
+    if ty.probed:
+        along = builder.load(builder.gep(seeds.probe, [place]))
+        along = context.cast(builder, along, types.float64, dual.base)
+        tangents = lanes.put(context, builder, dual.lanes, tangents, dual.n - 1, along)
+    value = arrayobj.load_item(context, builder, ty.array, pointer)
+    return pack(context, builder, dual, value, tangents)
 
 
 def _units(context: Any, module: Any, ty: Lanes) -> Any:
@@ -122,7 +132,8 @@ class _GetItem(AbstractTemplate):
             return None
         of_values = self.context.resolve_function_type(operator.getitem, (array.array, index), {})
         view = of_values.return_type
-        result = SeedsType(view, array.dtype) if isinstance(view, types.Array) else array.dtype
+        is_view = isinstance(view, types.Array)
+        result = SeedsType(view, array.dtype, array.probed) if is_view else array.dtype
         return signature(result, array, of_values.args[1])
 
 
@@ -161,7 +172,9 @@ def _viewed(
     made = cgutils.create_struct_proxy(result)(context, builder)
     made.values = view
     pointer = context.make_array(result.array)(context, builder, view).data
-    made.lanes = _lanes_of(context, builder, ty, source, pointer)
+    place = _place(context, builder, ty, source, pointer)
+    for name in ("lanes", "probe") if ty.probed else ("lanes",):
+        setattr(made, name, builder.gep(getattr(source, name), [place]))
     return made._getvalue()
 
 
@@ -179,7 +192,7 @@ def _values(typingctx: Any, array: Any) -> Any:
 @intrinsic
 def _seen_as(typingctx: Any, array: Any, view: Any) -> Any:
     """Seeds in another shape, whose values are a view of those of others."""
-    result = SeedsType(view, array.dtype)
+    result = SeedsType(view, array.dtype, array.probed)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(array)(context, builder, value=args[0])

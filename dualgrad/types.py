@@ -198,33 +198,37 @@ class RowsType(PatternType):
 class EntriesType(types.Type):
     """The type of an array of results that go to the entries of a sparse Jacobian, in C order.
 
-    `array` is its type in the primal.
+    `array` is its type in the primal; it `compares` if the last lane is that of a probe.
     """
 
-    def __init__(self, array: types.Array, dual: DualType, index: types.Integer) -> None:
-        self.array, self.dtype, self.ndim, self.index = array, dual, array.ndim, index
-        super().__init__(name=f"entries({array}, {dual}, {index})")
+    def __init__(
+        self, array: types.Array, dual: DualType, index: types.Integer, compares: bool
+    ) -> None:
+        self.array, self.dtype, self.ndim = array, dual, array.ndim
+        self.index, self.compares = index, compares
+        super().__init__(name=f"entries({array}, {dual}, {index}, {compares})")
 
     def with_shape(self, ndim: int) -> EntriesType:
         """The type with so many axes."""
-        return EntriesType(types.Array(self.array.dtype, ndim, "C"), self.dtype, self.index)
+        array = types.Array(self.array.dtype, ndim, "C")
+        return EntriesType(array, self.dtype, self.index, self.compares)
 
 
 class SeedsType(types.ArrayCompatible):
     """The type of an array of inputs: values, and which lane of each item is one.
 
     `array` is its type in the primal; `entries` that of the results that `f` is to allocate, if
-    they go with it.
+    they go with it. It is `probed` if the last lane of each item is that of a direction.
     """
 
     is_internal = True  # as for duals
 
     def __init__(
-        self, array: types.Array, dual: DualType, entries: EntriesType | None = None
+        self, array: types.Array, dual: DualType, probed: bool, entries: EntriesType | None = None
     ) -> None:
-        self.array, self.entries = array, entries
+        self.array, self.probed, self.entries = array, probed, entries
         self.dtype, self.ndim, self.layout = dual, array.ndim, array.layout
-        super().__init__(name=f"seeds({array}, {dual}, {entries})")
+        super().__init__(name=f"seeds({array}, {dual}, {probed}, {entries})")
 
     @property
     def as_array(self) -> types.Array:

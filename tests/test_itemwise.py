@@ -506,6 +506,19 @@ def test_jacobians(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     check(dg.sparse_jacobian(f, cache=False, verify=False), f, X)
 
 
+@pytest.mark.parametrize("f", [*BOTH, *SEEDS], ids=lambda f: f.__name__)
+def test_compared(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern that is given is compared at each call, in a lane of the same sweep."""
+    monkeypatch.delattr(columns.Compressed, "_body")
+    [dense] = jacobians(f.py_func, X)
+    pattern = dense != 0.0
+    check(dg.sparse_jacobian(f, pattern=pattern, cache=False), f, X)
+    row, column = np.argwhere(pattern)[-1]
+    pattern[row, column] = False
+    with pytest.raises(ValueError, match=f"misses a nonzero in row {row}, column {column}"):
+        dg.sparse_jacobian(f, pattern=pattern, cache=False)(X)
+
+
 LAYOUTS = {
     "read-only": X.copy(),
     "strided": np.repeat(X, 2)[::2],

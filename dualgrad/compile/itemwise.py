@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numba.core import ir, types
 
-from dualgrad.arrays.elementwise import OPERATORS
 from dualgrad.compile.callees import (
     call_arguments,
     called_dispatcher,
@@ -23,14 +22,11 @@ from dualgrad.compile.callees import (
     is_library,
 )
 from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
-from dualgrad.scalars import TANGENTS
 
 _SHAPES = frozenset("size shape ndim".split())
 _RESHAPES = frozenset("reshape ravel".split())
 _LIKE = frozenset("empty_like zeros_like".split())
 _BY_SHAPE = frozenset("empty zeros".split())
-_UFUNCS = {it for it in TANGENTS if isinstance(it, np.ufunc) and it.nout == 1}
-_OPERATORS = OPERATORS.keys() & TANGENTS.keys()
 
 
 def is_itemwise(
@@ -134,6 +130,15 @@ def _is_index(ty: Any, ndim: int) -> bool:
     return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
 
 
+def _is_elementwise(function: Any) -> bool:
+    """Whether a ufunc or operator has a rule, and takes each item of an array by itself."""
+    from dualgrad.arrays.elementwise import OPERATORS  # which code on disk does not need
+    from dualgrad.scalars import TANGENTS
+
+    known = function in OPERATORS or (isinstance(function, np.ufunc) and function.nout == 1)
+    return known and function in TANGENTS
+
+
 def _is_basic(ty: Any) -> bool:
     """Whether an index takes a view."""
     kinds = list(ty) if isinstance(ty, types.BaseTuple) else [ty]
@@ -223,7 +228,7 @@ class _Uses:
             return False
         if expr.op in ("getitem", "static_getitem"):
             return self._is_view(expr, target)
-        return expr.op in ("binop", "unary") and expr.fn in _OPERATORS
+        return expr.op in ("binop", "unary") and _is_elementwise(expr.fn)
 
     def _is_view(self, expr: ir.Expr, target: str) -> bool:
         """Whether a part of the array is taken by slices."""
@@ -306,7 +311,7 @@ class _Uses:
         key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
         if key is len:
             return True
-        if isinstance(key, np.ufunc) and key in _UFUNCS and not self.written:
+        if isinstance(key, np.ufunc) and not self.written and _is_elementwise(key):
             return len(expr.args) == key.nin and not expr.kws and expr.vararg is None
         alone = len(expr.args) == 1 and not expr.kws and expr.vararg is None and not self.written
         is_like = alone and is_library(key) and callee_name(self.code, expr) in _LIKE

@@ -19,6 +19,7 @@ from numba.core.errors import NumbaError
 
 from dualgrad.compile.explain import readable
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
+from dualgrad.sparse.uses import is_direct
 from dualgrad.transforms import parallel
 from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.overlap import kept
@@ -39,9 +40,9 @@ def kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
 
 def _direct(plan: CompressedPlan, arg_types: Any, n: int) -> Compressed | None:
     """One sweep without arrays of duals, if there is only one and `f` allows it."""
-    from dualgrad.sparse.direct import Direct, is_direct
+    if plan.direct and is_direct(plan, arg_types[: len(plan.params)]):
+        from dualgrad.sparse.direct import Direct
 
-    if is_direct(plan, arg_types[: len(plan.params)]):
         with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise
             return Direct(plan, arg_types, n)
     return None
@@ -120,7 +121,7 @@ class Compressed(Sweep):
         k, tag = self.input.k, self.tag
         yield f"for i in range(a{k}.size):"
         yield f"    put_seeded(d{k}{tag}, i, a{k}[i], item_at(colours, i) - start)"
-        yield "c = count - 1 - start"
+        yield f"c = {self.probe_lane}"
         yield f"if probe.size > 0 and 0 <= c < {self.n}:"
         yield f"    for i in range(a{k}.size):"
         yield f"        set_seed(d{k}{tag}, i, c, probe[i])"
@@ -166,10 +167,15 @@ class Compressed(Sweep):
         """Read every entry whose column is of a colour of this sweep."""
         yield from self._add() if self.plan.sums else self._store()
         if self.verifies:
-            yield "c = count - 1 - start"
+            yield f"c = {self.probe_lane}"
             yield f"if probe.size > 0 and 0 <= c < {self.n}:"
             yield "    for m in range(rows):"
             yield f"        error[0, m] += lane_at({self.items}, m, c)"
+
+    @property
+    def probe_lane(self) -> str:
+        """The lane of the probe, if one came."""
+        return "count - 1 - start"
 
     @property
     def items(self) -> str:

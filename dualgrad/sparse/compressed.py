@@ -25,7 +25,8 @@ class CompressedPlan:
     with_value: bool = False
     parallel: bool = False
     part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
-    direct: bool = False  # one sweep has all colours, and nothing is compared
+    direct: bool = False  # one sweep has all colours; `f` uses its argument item by item
+    compares: bool = False  # such a result is compared with a product
 
     #: Whether there is a kernel for that.
     has_direct: ClassVar[bool] = True

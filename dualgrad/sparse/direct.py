@@ -14,64 +14,36 @@ from typing import Any
 from numba.core import types
 
 import dualgrad.arrays.seeds  # noqa: F401  (what array expressions do with seeds)
-from dualgrad.compile.frontend import primal_type, typed
-from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.compile.promote import promoted
 from dualgrad.entries import entries
 from dualgrad.seeds import seeds
 from dualgrad.sparse.columns import Compressed
 from dualgrad.sparse.compressed import CompressedPlan
+from dualgrad.sparse.uses import result_set
 from dualgrad.transforms.sweep import Input, Output
-from dualgrad.types import DualType, EntriesType, SeedsType, duals_in
+from dualgrad.types import DualType, EntriesType, SeedsType
 
 
 @dataclass(frozen=True)
 class Seeds(Input):
     """An argument whose duals are not in memory."""
 
+    probed: bool
     entries: EntriesType | None
 
     @property
     def buffer(self) -> types.Type:
         """The type of its duals."""
-        return SeedsType(self.type, self.dual, self.entries)
-
-
-def is_direct(plan: CompressedPlan, arg_types: list[types.Type]) -> bool:
-    """Whether `f` uses its argument item by item."""
-    x, k = arg_types[plan.argnum], plan.argnum
-    if not plan.direct or any(dual for ty in arg_types for dual in duals_in(ty)):
-        return False
-    if not isinstance(x, types.Array) or not isinstance(x.dtype, types.Float) or x.layout != "C":
-        return False
-    return x.ndim == 1 and is_itemwise(plan.function, _primals(arg_types), k)
-
-
-def result_set(plan: CompressedPlan, arg_types: list[types.Type]) -> types.Array | None:
-    """The type of the array that `f` makes or is given for its result, if it but sets items."""
-    out, primals = plan.out_argnum, _primals(arg_types)
-    if plan.sums:  # several rows may add to an item
-        return None
-    if out is not None:
-        given = primals[out]
-        of_floats = isinstance(given, types.Array) and isinstance(given.dtype, types.Float)
-        return given if of_floats and is_itemwise(plan.function, primals, out, True) else None
-    code = typed(plan.function, primals)
-    made = allocation(code)
-    return None if made is None else types.Array(code.typemap[made.target.name].dtype, 1, "C")
-
-
-def _primals(arg_types: list[types.Type]) -> tuple[types.Type, ...]:
-    return tuple(map(primal_type, arg_types))
+        return SeedsType(self.type, self.dual, self.probed, self.entries)
 
 
 class Direct(Compressed):
-    """One sweep with all colours. Nothing is compared.
+    """One sweep with all colours. If the result is compared, the last lane is that of the probe.
 
     A further variable: ``z`` the entries as an array of results, if `f` sets its items.
     """
 
-    repeats = recalls = verifies = False
+    repeats = recalls = False
 
     def __init__(self, plan: CompressedPlan, arg_types: Any, n: int) -> None:
         in_row = getattr(arg_types[-1], "layout", "C") == "C"
@@ -86,12 +58,12 @@ class Direct(Compressed):
         usual = super()._input(k, outer)
         goes_along = self.result is not None and self.plan.out_argnum is None
         entries = self._entries(usual.dual) if goes_along else None
-        return Seeds(k, usual.type, usual.dual, entries)
+        return Seeds(k, usual.type, usual.dual, self.plan.compares, entries)
 
     def _entries(self, dual: DualType) -> EntriesType:
         array = self.result
         index = self.types_of_structure["starts"].dtype
-        return EntriesType(array, promoted(array, dual).dtype, index)
+        return EntriesType(array, promoted(array, dual).dtype, index, self.plan.compares)
 
     def out_type(self) -> types.Type:
         """The type of the array that `f` writes its result to."""
@@ -110,10 +82,11 @@ class Direct(Compressed):
         else:
             yield from self._allocate()
             shape = "(rows,)" if out is None else f"a{out}.shape"
-            yield f"z = entries(r, starts, slots, rows, {shape}, Z)"
+            arrays = "r, starts, slots, indices, probe, error"
+            yield f"z = entries(({arrays}), rows, {shape}, Z)"
             yield "" if out is None else f"b{tag} = z"
         along = "z" if self.result is not None and out is None else "None"
-        yield f"d{k}{tag} = seeds(a{k}, colours, {along}, S)"
+        yield f"d{k}{tag} = seeds(a{k}, colours, probe, {along}, S)"
         yield from self.run()
         yield f"keep(a{k})"
         yield from self.fits()
@@ -128,15 +101,25 @@ class Direct(Compressed):
             yield "r[:] = 0.0"
 
     @property
+    def verifies(self) -> bool:
+        return self.plan.compares
+
+    @property
+    def probe_lane(self) -> str:
+        return f"{self.n - 1}"
+
+    @property
     def fills(self) -> bool:
-        return not self.output.active
+        return self.plan.sums if self.plan.compares else not self.output.active
 
     def _read(self) -> Iterator[str]:
-        if not self.plan.sums:
+        if self.plan.compares:
+            yield from super()._read()
+        elif not self.plan.sums:
             yield from self._gather()
-            return
-        yield "for j in range(r.size):"
-        yield "    s = R(0.0)"
-        yield "    for e in range(item_at(starts, j), item_at(starts, j + 1)):"
-        yield f"        s += number_at({self.items}, item_at(places, e))"
-        yield "    store_at(r, j, s)"
+        else:
+            yield "for j in range(r.size):"
+            yield "    s = R(0.0)"
+            yield "    for e in range(item_at(starts, j), item_at(starts, j + 1)):"
+            yield f"        s += number_at({self.items}, item_at(places, e))"
+            yield "    store_at(r, j, s)"

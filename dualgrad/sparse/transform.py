@@ -20,6 +20,7 @@ from dualgrad.errors import NotDifferentiable
 from dualgrad.sparse.arguments import apart, copied, same
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
 from dualgrad.sparse.structure import ByRows, Structure, canonical, lanes
+from dualgrad.sparse.uses import is_direct
 from dualgrad.transforms.arguments import with_out
 from dualgrad.transforms.transform import Transform, transform
 
@@ -39,6 +40,7 @@ class Known:
     is_local: bool = False
     others: Any = None  # copies of the other arguments; None if it was not compared yet
     draws: bool = False  # `f` may draw random numbers, by which it may be another one
+    direct: bool = False  # `f` uses its argument item by item
 
 
 class Sparse:
@@ -143,8 +145,8 @@ class Sparse:
         # what is compared at every call has a lane for that; else few kernels are worth more
         # threads do not compare: a product does, where it is one of the entries themselves
         in_lane = compare and (self.plan.sums or not self.plan.parallel)
-        n = self._lanes(structure, in_lane and known.is_local)
-        direct = self.plan.has_direct and not in_lane and structure.count <= n
+        n = self._lanes(structure, in_lane and (known.is_local or known.direct))
+        direct = known.direct and structure.count + in_lane <= n
         kernel, arrays = self._kernel(n, in_lane, direct), structure.arrays_for(n, in_lane)
         if in_lane:
             error, probe = np.zeros(structure.compared), structure.direction
@@ -173,7 +175,8 @@ class Sparse:
         """The kernel of so many lanes. Threads do not compare, nor do they share one sweep."""
         if (n, compare, direct) not in self._kernels:
             parallel = self.plan.parallel and not compare and not direct
-            plan = replace(self.plan, parallel=parallel, direct=direct)
+            compares = compare and direct  # others compare if they are given a direction
+            plan = replace(self.plan, parallel=parallel, direct=direct, compares=compares)
             names = [*(f"a{k}" for k in range(len(plan.params))), *plan.structure]
             kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
             parameters = [inspect.Parameter(name, kind) for name in names]
@@ -234,15 +237,16 @@ class Sparse:
         if config.DISABLE_JIT:
             raise NotDifferentiable(f"dg.{self.plan.name} needs Numba's compiler")
         others, draws = copied(self._others(args)), _may_draw(self.plan, args)
+        direct = is_direct(self.plan, [numba.typeof(arg) for arg in args])
         if self.given is None:
-            return Known(*self._detect(args), others, draws)
+            return Known(*self._detect(args), others, draws, direct)
         if isinstance(self.given, str):
             draw_again = _drawing_again(args) if draws else None
             full = canonical(np.ones(self._shape(args), bool))
             if draw_again is not None:
                 draw_again()
-            return Known(self._of(full), False, others)
-        return Known(self._of(self.given), True, others, draws)
+            return Known(self._of(full), False, others, direct=direct)
+        return Known(self._of(self.given), True, others, draws, direct)
 
     def _detect(self, args: tuple[Any, ...]) -> tuple[Structure, bool]:
         """The structure at a point, and whether it is local."""
@@ -306,14 +310,15 @@ class Sparse:
                 f"{self!r}: compiled code needs its pattern, which is known after the first call "
                 "from Python, or if it is given by pattern="
             )
-        return types.Dispatcher(self._native(known.structure))
+        return types.Dispatcher(self._native(known))
 
-    def _native(self, structure: Structure) -> Any:
+    def _native(self, known: Known) -> Any:
         """The derivative for one pattern as an `@njit` function.
 
         It cannot know what its other arguments were, or find another pattern: it compares, and
         raises.
         """
+        structure = known.structure
         if self not in structure.calls:
             from dualgrad.sparse.native import explains
 
@@ -328,7 +333,9 @@ class Sparse:
             arrays = *given, *structure.arrays_for(n, compare), probe
             names: dict[str, Any] = dict(zip(keys[:-1], arrays, strict=True))
             names[f"zeros{tail}"], names[f"explains{tail}"] = np.zeros, explains
-            names[f"kernel{tail}"] = self._kernel(n, True)
+            direct = known.direct and structure.count + compare <= n
+            # threads are for calls from Python
+            names[f"kernel{tail}"] = self._kernel(n, compare or not direct, direct)
             names["defaults"] = {key: it.default for key, it in params.items()}
             declared = ", ".join(
                 key if it.default is it.empty else f"{key}=defaults[{key!r}]"
