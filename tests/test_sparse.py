@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import njit
+from numba.typed import List
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 from scipy.sparse import coo_matrix, csc_array, csr_array, csr_matrix, diags_array
@@ -203,6 +204,25 @@ def test_forms_of_a_given_pattern() -> None:
 
 
 # ------------------------------------------------------------------------------- comparisons
+
+
+def square(v):
+    return v * v
+
+
+@njit
+def counting(x, calls):
+    calls[0] += 1.0
+    return square(x) * x[0]
+
+
+def test_every_entry_where_f_writes_and_calls_python() -> None:
+    calls = List([0.0])
+    found = dg.sparse_jacobian(counting, pattern="dense")(X, calls)
+    expected = np.diag(2 * X * X[0])
+    expected[:, 0] += X**2
+    check(found, expected, np.ones((12, 12), bool))
+    assert calls[0] == 0.0
 
 
 def test_a_given_pattern_that_misses_a_nonzero() -> None:

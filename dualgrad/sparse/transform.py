@@ -272,9 +272,16 @@ class Sparse:
 
     def _value(self, args: tuple[Any, ...]) -> Any:
         """The result of `f`, or the array that takes it."""
-        if self.plan.out_argnum is not None:
-            return args[self.plan.out_argnum]
-        return self.plan.function(*(it.copy() if isinstance(it, np.ndarray) else it for it in args))
+        from dualgrad.transforms.api import jvp
+
+        plan, cache = self.plan, self.cache
+        if plan.out_argnum is not None:
+            return args[plan.out_argnum]
+        # `f` itself would write to its caller's arguments, and call what Numba alone cannot
+        still = np.zeros_like(args[plan.argnum])
+        tangents = tuple(still if k == plan.argnum else None for k in range(len(args)))
+        value, _ = jvp(plan.function, cache=cache)(args, tangents)
+        return value
 
     def _confirm(
         self, structure: Structure, args: tuple[Any, ...], rows: Any, draw_again: Any
