@@ -25,7 +25,7 @@ from numba.extending import (
 from numba.np import arrayobj
 
 from dualgrad import lanes
-from dualgrad.types import EntriesType, PlaceType
+from dualgrad.types import EntriesType, PlaceType, is_item
 
 
 @register_default(EntriesType)
@@ -137,16 +137,11 @@ def _place(context: Any, builder: Any, ty: Any, array: Any, index: Any, value: A
     return place
 
 
-def _is_index(index: Any, ndim: int) -> bool:
-    kinds = list(index) if isinstance(index, types.BaseTuple) else [index]
-    return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
-
-
 @infer_global(operator.getitem)
 class _GetItem(AbstractTemplate):
     def generic(self, args: Sequence[Any], kws: Any) -> Any:
         array, index = args
-        if isinstance(array, EntriesType) and _is_index(index, array.ndim):
+        if isinstance(array, EntriesType) and is_item(index, array.ndim):
             return signature(PlaceType(array.dtype), array, types.unliteral(index))
         return None
 
@@ -232,7 +227,7 @@ class _Comparison:
 class _SetItem(AbstractTemplate):
     def generic(self, args: Sequence[Any], kws: Any) -> Any:
         array, index, item = args
-        if not isinstance(array, EntriesType) or not _is_index(index, array.ndim):
+        if not isinstance(array, EntriesType) or not is_item(index, array.ndim):
             return None
         if not isinstance(item, PlaceType):
             if self.context.can_convert(item, array.dtype) is None:

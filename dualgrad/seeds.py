@@ -22,7 +22,7 @@ from numba.np import arrayobj
 
 from dualgrad import lanes
 from dualgrad.calls import pack
-from dualgrad.types import Lanes, SeedsType
+from dualgrad.types import Lanes, SeedsType, is_view
 
 
 @register_default(SeedsType)
@@ -38,22 +38,17 @@ class _SeedsModel(models.StructModel):
         super().__init__(dmm, fe_type, members)
 
 
-def _borrowed(context: Any, builder: Any, ty: types.Array, array: Any) -> Any:
-    """The same array without a reference: what it is a view of lives as long as the kernel runs."""
-    view = context.make_array(ty)(context, builder, array)
-    view.meminfo = cgutils.get_null_value(view.meminfo.type)
-    view.parent = cgutils.get_null_value(view.parent.type)
-    return view._getvalue()
-
-
 @intrinsic
 def seeds(typingctx: Any, x: Any, colours: Any, probe: Any, entries: Any, ty: Any) -> Any:
-    """The items of a vector with the lanes of their colours; `entries` is None or goes with it."""
+    """The items of a vector with the lanes of their colours; `entries` is None or goes with it.
+
+    The vector is borrowed: it lives as long as the kernel runs.
+    """
     result = ty.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         made = cgutils.create_struct_proxy(result)(context, builder)
-        made.values = _borrowed(context, builder, x, args[0])
+        made.values = args[0]
         made.lanes = context.make_array(colours)(context, builder, args[1]).data
         if result.probed:
             made.probe = context.make_array(probe)(context, builder, args[2]).data
@@ -128,18 +123,13 @@ class _GetItem(AbstractTemplate):
 
     def generic(self, args: Sequence[Any], kws: Any) -> Any:
         array, index = args
-        if not isinstance(array, SeedsType) or not _is_basic(index):
+        if not isinstance(array, SeedsType) or not is_view(index):
             return None
         of_values = self.context.resolve_function_type(operator.getitem, (array.array, index), {})
         view = of_values.return_type
-        is_view = isinstance(view, types.Array)
-        result = SeedsType(view, array.dtype, array.probed) if is_view else array.dtype
+        several = isinstance(view, types.Array)
+        result = SeedsType(view, array.dtype, array.probed) if several else array.dtype
         return signature(result, array, of_values.args[1])
-
-
-def _is_basic(index: Any) -> bool:
-    kinds = list(index) if isinstance(index, types.BaseTuple) else [index]
-    return all(isinstance(kind, (types.Integer, types.SliceType)) for kind in kinds)
 
 
 @lower_builtin(operator.getitem, SeedsType, types.Any)

@@ -249,6 +249,18 @@ class PlaceType(types.Type):
         super().__init__(name=f"{'change' if is_change else 'place'}({dual})")
 
 
+def is_item(index: types.Type, ndim: int) -> bool:
+    """Whether an index stands for one item of an array."""
+    kinds = list(index) if isinstance(index, types.BaseTuple) else [index]
+    return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
+
+
+def is_view(index: types.Type) -> bool:
+    """Whether an index takes a view of an array, or an item."""
+    kinds = list(index) if isinstance(index, types.BaseTuple) else [index]
+    return all(isinstance(kind, (types.Integer, types.SliceType)) for kind in kinds)
+
+
 def can_carry(base: types.Type | None) -> bool:
     """Whether `base` can be the base of a dual."""
     return isinstance(base, (types.Float, types.Complex, DualType))

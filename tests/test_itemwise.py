@@ -100,6 +100,15 @@ def increased_after(x):
 
 
 @njit
+def begun_again(x):
+    for k in range(2):
+        y = np.zeros(x.size)
+        for i in range(x.size):
+            y[i] += x[i] * x[i - k]
+    return y
+
+
+@njit
 def set_twice(x):
     y = np.empty_like(x)
     for i in range(x.size):
@@ -334,6 +343,12 @@ def into_a_slice(x):
 
 
 @njit
+def in_fortran_order(x):
+    u = x.reshape(3, 4).T
+    return (u * u[:, ::-1] + u).ravel()
+
+
+@njit
 def with_numbers(x):
     scale = x[0] * x[1]
     return scale * x[2:6] + x[5] / x[6:10]
@@ -355,9 +370,9 @@ def compared(x):
 
 
 SEEDS = [
-    read_again, scaled_items, added_to_itself, moved, changed_meanwhile, sliced_result, one_of_two,
-    two_returns, scratch, copied, of_ones, expression, of_grids, broadcast, into_a_slice,
-    with_numbers, unary, steps, compared,
+    begun_again, read_again, scaled_items, added_to_itself, moved, changed_meanwhile,
+    sliced_result, one_of_two, two_returns, scratch, copied, of_ones, expression, of_grids,
+    broadcast, into_a_slice, in_fortran_order, with_numbers, unary, steps, compared,
 ]  # fmt: skip
 
 
@@ -580,6 +595,33 @@ def test_numbers_of_colours(width: int) -> None:
     expected = np.where((j <= i) & (j >= i - width), 2.0 * x, 0.0)
     np.testing.assert_array_equal(jacobian(x, width).toarray(), expected)
     np.testing.assert_array_equal(jacobian(x, width).toarray(), expected)
+
+
+@njit
+def constant(x):
+    y = np.empty(x.size)
+    for i in range(x.size):
+        y[i] = 3.0
+    return y
+
+
+@pytest.mark.parametrize("x", [X, X.astype(np.float32), np.arange(12)], ids=lambda x: str(x.dtype))
+def test_patterns_of_nothing_and_of_everything(x: np.ndarray) -> None:
+    for parallel in (False, True):
+        nothing = dg.sparse_jacobian(constant, pattern=np.zeros((12, 12), bool), parallel=parallel)(
+            x
+        )
+        assert nothing.nnz == 0
+    found = dg.sparse_jacobian(increased, pattern="dense")(x)
+    np.testing.assert_allclose(found.toarray(), jacobians(increased.py_func, x.astype(float))[0])
+
+
+def test_very_many_lanes() -> None:
+    """A table of as many unit vectors would be longer than any cache."""
+    x = np.linspace(0.5, 1.5, 60)
+    expected = dg.sparse_jacobian(banded)(x, 6)
+    found = dg.sparse_jacobian(banded, chunk=2000, cache=False)(x, 6)
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
 
 
 @njit

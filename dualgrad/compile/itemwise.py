@@ -22,6 +22,7 @@ from dualgrad.compile.callees import (
     is_library,
 )
 from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
+from dualgrad.types import is_item, is_view
 
 _SHAPES = frozenset("size shape ndim".split())
 _RESHAPES = frozenset("reshape ravel".split())
@@ -122,12 +123,7 @@ def _allocates(code: Typed, statement: ir.Assign) -> bool:
     given = code.typemap[expr.args[0].name]
     if callee_name(code, expr) in _LIKE:
         return isinstance(given, types.Array) and given.ndim == ty.ndim
-    return callee_name(code, expr) in _BY_SHAPE and _is_index(given, ty.ndim)
-
-
-def _is_index(ty: Any, ndim: int) -> bool:
-    kinds = list(ty) if isinstance(ty, types.BaseTuple) else [ty]
-    return len(kinds) == ndim and all(isinstance(kind, types.Integer) for kind in kinds)
+    return callee_name(code, expr) in _BY_SHAPE and is_item(given, ty.ndim)
 
 
 def _is_elementwise(function: Any) -> bool:
@@ -137,12 +133,6 @@ def _is_elementwise(function: Any) -> bool:
 
     known = function in OPERATORS or (isinstance(function, np.ufunc) and function.nout == 1)
     return known and function in TANGENTS
-
-
-def _is_basic(ty: Any) -> bool:
-    """Whether an index takes a view."""
-    kinds = list(ty) if isinstance(ty, types.BaseTuple) else [ty]
-    return all(isinstance(kind, (types.Integer, types.SliceType)) for kind in kinds)
 
 
 def _place_of(at: Any) -> tuple[str, str | None]:
@@ -233,7 +223,7 @@ class _Uses:
     def _is_view(self, expr: ir.Expr, target: str) -> bool:
         """Whether a part of the array is taken by slices."""
         name, index = _place_of(expr)
-        if name not in self.names or index is None or not _is_basic(self.code.typemap[index]):
+        if name not in self.names or index is None or not is_view(self.code.typemap[index]):
             return False
         self.names.add(target)
         return True
@@ -288,7 +278,7 @@ class _Uses:
         _, index = _place_of(at)
         if name not in self.names or index is None:
             return False
-        return _is_index(self.code.typemap[index], self.code.typemap[name].ndim)
+        return is_item(self.code.typemap[index], self.code.typemap[name].ndim)
 
     def _sets(self, statement: Any) -> bool:
         """Whether one item is set to a number."""

@@ -86,7 +86,7 @@ class Direct(Compressed):
             yield f"z = entries(({arrays}), rows, {shape}, Z)"
             yield "" if out is None else f"b{tag} = z"
         along = "z" if self.result is not None and out is None else "None"
-        yield f"d{k}{tag} = seeds(a{k}, colours, probe, {along}, S)"
+        yield f"d{k}{tag} = seeds(borrowed(a{k}), colours, probe, {along}, S)"
         yield from self.run()
         yield f"keep(a{k})"
         yield from self.fits()

@@ -163,12 +163,7 @@ class Sparse:
 
     def _missing(self, found: Any, direction: np.ndarray, args: tuple[Any, ...]) -> np.ndarray:
         """What a product with a direction has that the entries have not, and its size by rows."""
-        from dualgrad.transforms.api import jvp
-
-        plan, cache = self.plan, self.cache
-        moving = direction.astype(args[plan.argnum].dtype, copy=False)
-        tangents = tuple(moving if k == plan.argnum else None for k in range(len(args)))
-        _, product = jvp(plan.function, out_argnum=plan.out_argnum, cache=cache)(args, tangents)
+        moving, _, product = self._product(direction, args)
         return np.stack([product - found @ moving, abs(found) @ moving])
 
     def _kernel(self, n: int, compare: bool, direct: bool = False) -> Transform:
@@ -272,16 +267,22 @@ class Sparse:
 
     def _value(self, args: tuple[Any, ...]) -> Any:
         """The result of `f`, or the array that takes it."""
+        if self.plan.out_argnum is not None:
+            return args[self.plan.out_argnum]
+        # `f` itself would write to its caller's arguments, and call what Numba alone cannot
+        return self._product(np.zeros(args[self.plan.argnum].size), args)[1]
+
+    def _product(
+        self, direction: np.ndarray, args: tuple[Any, ...]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A direction in the precision of the argument, the result, and its derivative along it."""
         from dualgrad.transforms.api import jvp
 
-        plan, cache = self.plan, self.cache
-        if plan.out_argnum is not None:
-            return args[plan.out_argnum]
-        # `f` itself would write to its caller's arguments, and call what Numba alone cannot
-        still = np.zeros_like(args[plan.argnum])
-        tangents = tuple(still if k == plan.argnum else None for k in range(len(args)))
-        value, _ = jvp(plan.function, cache=cache)(args, tangents)
-        return value
+        plan, x = self.plan, args[self.plan.argnum]
+        moving = direction.astype(x.dtype if x.dtype.kind == "f" else float, copy=False)
+        tangents = tuple(moving if k == plan.argnum else None for k in range(len(args)))
+        transform = jvp(plan.function, out_argnum=plan.out_argnum, cache=self.cache)
+        return moving, *transform(args, tangents)
 
     def _confirm(
         self, structure: Structure, args: tuple[Any, ...], rows: Any, draw_again: Any
