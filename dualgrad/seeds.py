@@ -27,10 +27,14 @@ from dualgrad.types import Lanes, SeedsType, is_view
 
 @register_default(SeedsType)
 class _SeedsModel(models.StructModel):
-    """The values; of each item the lane that is one, which is -1 if none is, and a direction."""
+    """The values; of each item, or of the first, the lane that is one; a direction.
+
+    None of its lanes is one if there is no such lane.
+    """
 
     def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
-        members = [("values", fe_type.array), ("lanes", types.CPointer(types.int32))]
+        lanes = types.CPointer(types.int32) if fe_type.coloured else types.intp
+        members = [("values", fe_type.array), ("lanes", lanes)]
         if fe_type.probed:
             members.append(("probe", types.CPointer(types.float64)))
         if fe_type.entries is not None:
@@ -40,16 +44,20 @@ class _SeedsModel(models.StructModel):
 
 @intrinsic
 def seeds(typingctx: Any, x: Any, colours: Any, probe: Any, entries: Any, ty: Any) -> Any:
-    """The items of a vector with the lanes of their colours; `entries` is None or goes with it.
+    """The items of an array with the lanes of their colours; `entries` is None or goes with it.
 
-    The vector is borrowed: it lives as long as the kernel runs.
+    A number in place of colours is the lane of the first item. The array is borrowed: it lives as
+    long as the kernel runs.
     """
     result = ty.instance_type
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         made = cgutils.create_struct_proxy(result)(context, builder)
         made.values = args[0]
-        made.lanes = context.make_array(colours)(context, builder, args[1]).data
+        if result.coloured:
+            made.lanes = context.make_array(colours)(context, builder, args[1]).data
+        else:
+            made.lanes = args[1]
         if result.probed:
             made.probe = context.make_array(probe)(context, builder, args[2]).data
         if result.entries is not None:
@@ -62,7 +70,7 @@ def seeds(typingctx: Any, x: Any, colours: Any, probe: Any, entries: Any, ty: An
 @intrinsic
 def without_entries(typingctx: Any, x: Any) -> Any:
     """The seeds alone."""
-    result = SeedsType(x.array, x.dtype, x.probed)
+    result = x.of(x.array)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(x)(context, builder, value=args[0])
@@ -90,8 +98,12 @@ def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) ->
     """The dual that has its value at a pointer."""
     dual, intp = ty.dtype, context.get_value_type(types.intp)
     place = _place(context, builder, ty, seeds, pointer)
-    lane = builder.sext(builder.load(builder.gep(seeds.lanes, [place])), intp)
-    row = builder.mul(builder.add(lane, intp(1)), intp(dual.n))
+    if ty.coloured:
+        lane = builder.sext(builder.load(builder.gep(seeds.lanes, [place])), intp)
+    else:
+        lane = builder.add(seeds.lanes, place)
+    none = builder.icmp_unsigned(">=", lane, intp(dual.n))
+    row = builder.mul(builder.select(none, intp(dual.n), lane), intp(dual.n))
     table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
     stored = context.data_model_manager[dual.lanes].get_data_type().as_pointer()
     tangents = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
@@ -104,12 +116,12 @@ def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) ->
 
 
 def _units(context: Any, module: Any, ty: Lanes) -> Any:
-    """A table of all tangents of seeds in a row: none of the lanes is one, the first, ..."""
+    """A table of all tangents of seeds in a row: the first of the lanes is one, ..., none is."""
     name = f"dualgrad_units_{ty.base}_{ty.n}"
     found = module.globals.get(name)
     if found is None:
         item = context.get_data_type(ty.base)
-        numbers = [float(k == lane) for lane in range(-1, ty.n) for k in range(ty.n)]
+        numbers = [float(k == lane) for lane in range(ty.n + 1) for k in range(ty.n)]
         kind = ir.ArrayType(item, len(numbers))
         found = ir.GlobalVariable(module, kind, name)
         found.initializer = ir.Constant(kind, [item(number) for number in numbers])
@@ -128,7 +140,7 @@ class _GetItem(AbstractTemplate):
         of_values = self.context.resolve_function_type(operator.getitem, (array.array, index), {})
         view = of_values.return_type
         several = isinstance(view, types.Array)
-        result = SeedsType(view, array.dtype, array.probed) if several else array.dtype
+        result = array.of(view) if several else array.dtype
         return signature(result, array, of_values.args[1])
 
 
@@ -163,8 +175,10 @@ def _viewed(
     made.values = view
     pointer = context.make_array(result.array)(context, builder, view).data
     place = _place(context, builder, ty, source, pointer)
-    for name in ("lanes", "probe") if ty.probed else ("lanes",):
-        setattr(made, name, builder.gep(getattr(source, name), [place]))
+    move = builder.add if not ty.coloured else lambda lanes, place: builder.gep(lanes, [place])
+    made.lanes = move(source.lanes, place)
+    if ty.probed:
+        made.probe = builder.gep(source.probe, [place])
     return made._getvalue()
 
 
@@ -182,7 +196,7 @@ def _values(typingctx: Any, array: Any) -> Any:
 @intrinsic
 def _seen_as(typingctx: Any, array: Any, view: Any) -> Any:
     """Seeds in another shape, whose values are a view of those of others."""
-    result = SeedsType(view, array.dtype, array.probed)
+    result = array.of(view)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         source = cgutils.create_struct_proxy(array)(context, builder, value=args[0])

@@ -218,17 +218,23 @@ class SeedsType(types.ArrayCompatible):
     """The type of an array of inputs: values, and which lane of each item is one.
 
     `array` is its type in the primal; `entries` that of the results that `f` is to allocate, if
-    they go with it. It is `probed` if the last lane of each item is that of a direction.
+    they go with it. Lanes are those of colours or, if not `coloured`, items have one behind the
+    other. It is `probed` if the last lane of each item is that of a direction.
     """
 
     is_internal = True  # as for duals
 
     def __init__(
-        self, array: types.Array, dual: DualType, probed: bool, entries: EntriesType | None = None
-    ) -> None:
-        self.array, self.probed, self.entries = array, probed, entries
+        self, array: types.Array, dual: DualType, coloured: bool = False, probed: bool = False,
+        entries: EntriesType | None = None,
+    ) -> None:  # fmt: skip
+        self.array, self.coloured, self.probed, self.entries = array, coloured, probed, entries
         self.dtype, self.ndim, self.layout = dual, array.ndim, array.layout
-        super().__init__(name=f"seeds({array}, {dual}, {probed}, {entries})")
+        super().__init__(name=f"seeds({array}, {dual}, {coloured}, {probed}, {entries})")
+
+    def of(self, array: types.Array) -> SeedsType:
+        """The type of the seeds of a view, which no results go with."""
+        return SeedsType(array, self.dtype, self.coloured, self.probed)
 
     @property
     def as_array(self) -> types.Array:

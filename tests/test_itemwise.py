@@ -1,4 +1,4 @@
-"""Functions that use arrays item by item: their sparse Jacobians need no arrays of duals."""
+"""Functions that use arrays item by item: their Jacobians need no arrays of duals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import dualgrad as dg
 from dualgrad.compile.frontend import typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.sparse import columns
+from dualgrad.transforms.columns import Columns
 from tests.complexstep import jacobians
 from tests.programs import d_rosenbrock
 
@@ -744,3 +745,79 @@ def test_within_another_transform() -> None:
         up[k], down[k] = X[k] + 1e-5, X[k] - 1e-5
         expected[k] = (np.sum(dense(up) ** 2) - np.sum(dense(down) ** 2)) / 2e-5
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+# ----------------------------------------------------------------------------- dense Jacobians
+
+
+@pytest.mark.parametrize("f", [*BOTH, *SEEDS], ids=lambda f: f.__name__)
+def test_dense_jacobians(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Columns, "duals")
+    [expected] = jacobians(f.py_func, X)
+    found = dg.jacobian(f, chunk=5, cache=False)(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
+
+
+@njit
+def of_several(a, u, w, t):
+    s = np.sum(w) + a[()]
+    for i in range(u.shape[0]):
+        for j in range(u.shape[1]):
+            s += u[i, j] * t[j] ** i * u[i - 1, j] / a.item()
+    return s, u[0] * t + w[0]
+
+
+def test_arguments_of_all_kinds() -> None:
+    """Without axes, a matrix, a vector that is summed up, which has duals, and one in tangents."""
+    args = np.array(2.0), X[:6].reshape(2, 3), X[6:9], X[9:]
+    kinds = tuple(map(typeof, args))
+    assert [is_itemwise(of_several, kinds, k) for k in range(4)] == [False, True, False, True]
+    argnums = 1, 3, 2, 0
+    found = dg.jacobian(of_several, argnums=argnums, chunk=4)(*args)
+    for k, argnum in enumerate(argnums):
+        before, after = args[:argnum], args[argnum + 1 :]
+
+        def of_one(x: Any) -> Any:
+            return of_several.py_func(*before, x, *after)  # noqa: B023  (called in this loop)
+
+        for row, expected in zip(found, jacobians(of_one, args[argnum]), strict=True):
+            np.testing.assert_allclose(row[k], expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_dense_inputs(name: str) -> None:
+    x = LAYOUTS[name]
+    [expected] = jacobians(expression.py_func, x.astype(float))
+    found = dg.jacobian(expression)(x)
+    tolerance = 1e-5 if x.dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    assert found.dtype == np.result_type(expression(x).dtype, np.float32)
+
+
+@pytest.mark.parametrize("n", [0, 1, 8, 33, 70])
+@pytest.mark.parametrize("chunk", ["auto", 1, 7, 40, 100])
+def test_numbers_of_columns(n: int, chunk: Any) -> None:
+    x = np.linspace(0.5, 1.5, n)
+    expected = np.diag(np.sin(x[np.arange(n) - 1])) if n else np.empty((0, 0))
+    rows = np.arange(n)
+    expected[rows, rows - 1] += x * np.cos(x[rows - 1])
+    for parallel in (False, True):
+        found = dg.jacobian(empty_like, chunk=chunk, parallel=parallel)(x)
+        np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+
+
+def test_dense_out_in_the_memory_of_the_argument() -> None:
+    """A sweep writes its columns before the next one reads the argument."""
+    jacobian = dg.jacobian(empty_like, chunk=5)
+    expected = jacobian(X)
+    out = np.empty((12, 12))
+    x = out[0]
+    x[:] = X
+    np.testing.assert_array_equal(jacobian(x, out=out), expected)
+
+
+def test_values_of_dense_jacobians() -> None:
+    for f in (on_a_grid, expression):
+        value, found = dg.value_and_jacobian(f, chunk=5)(X)
+        np.testing.assert_array_equal(value, f(X))
+        np.testing.assert_array_equal(found, dg.jacobian(f, chunk=5)(X))

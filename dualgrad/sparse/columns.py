@@ -19,12 +19,12 @@ from numba.core.errors import NumbaError
 
 from dualgrad.compile.explain import readable
 from dualgrad.sparse.compressed import CompressedPlan, WrongPattern
-from dualgrad.sparse.structure import LANES
 from dualgrad.sparse.uses import is_direct
 from dualgrad.transforms import parallel
 from dualgrad.transforms.checks import check_out
 from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.results import part_of_out
+from dualgrad.transforms.seeded import MOST_LANES
 from dualgrad.transforms.sweep import Sweep, compiled, indented
 from dualgrad.types import is_complex
 
@@ -40,11 +40,8 @@ def kernel(plan: CompressedPlan, arg_types: Any, n: int | None) -> Any:
 
 
 def _direct(plan: CompressedPlan, arg_types: Any, n: int) -> Compressed | None:
-    """One sweep without arrays of duals, if there is only one and `f` allows it.
-
-    It takes a table of all unit vectors of so many lanes.
-    """
-    if plan.direct and n <= LANES[-1] and is_direct(plan, arg_types[: len(plan.params)]):
+    """One sweep without arrays of duals, if there is only one and `f` allows it."""
+    if plan.direct and n <= MOST_LANES and is_direct(plan, arg_types[: len(plan.params)]):
         from dualgrad.sparse.direct import Direct
 
         with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise

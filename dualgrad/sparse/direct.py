@@ -8,33 +8,19 @@ it also sets its result item by item, each item goes to the entries of its row a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from numba.core import types
 
-import dualgrad.arrays.seeds  # noqa: F401  (what array expressions do with seeds)
 from dualgrad.compile.promote import promoted
 from dualgrad.entries import entries
 from dualgrad.seeds import seeds
 from dualgrad.sparse.columns import Compressed
 from dualgrad.sparse.compressed import CompressedPlan
 from dualgrad.sparse.uses import result_set
+from dualgrad.transforms.seeded import Seeded
 from dualgrad.transforms.sweep import Input, Output
-from dualgrad.types import DualType, EntriesType, SeedsType
-
-
-@dataclass(frozen=True)
-class Seeds(Input):
-    """An argument whose duals are not in memory."""
-
-    probed: bool
-    entries: EntriesType | None
-
-    @property
-    def buffer(self) -> types.Type:
-        """The type of its duals."""
-        return SeedsType(self.type, self.dual, self.probed, self.entries)
+from dualgrad.types import DualType, EntriesType
 
 
 class Direct(Compressed):
@@ -58,7 +44,7 @@ class Direct(Compressed):
         usual = super()._input(k, outer)
         goes_along = self.result is not None and self.plan.out_argnum is None
         entries = self._entries(usual.dual) if goes_along else None
-        return Seeds(k, usual.type, usual.dual, self.plan.compares, entries)
+        return Seeded(k, usual.type, usual.dual, True, self.plan.compares, entries)
 
     def _entries(self, dual: DualType) -> EntriesType:
         array = self.result

@@ -7,17 +7,15 @@ from numba.core import types
 from dualgrad.compile.frontend import primal_type, typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.sparse.compressed import CompressedPlan
-from dualgrad.types import duals_in
+from dualgrad.transforms.seeded import is_seeded
 
 
 def is_direct(plan: CompressedPlan, arg_types: list[types.Type]) -> bool:
     """Whether `f` uses its argument item by item."""
-    x, k = arg_types[plan.argnum], plan.argnum
-    if not plan.has_direct or any(dual for ty in arg_types for dual in duals_in(ty)):
+    x = arg_types[plan.argnum]
+    if not plan.has_direct or not isinstance(x, types.Array) or x.ndim != 1:
         return False
-    if not isinstance(x, types.Array) or not isinstance(x.dtype, types.Float) or x.layout != "C":
-        return False
-    return x.ndim == 1 and is_itemwise(plan.function, _primals(arg_types), k)
+    return is_seeded(plan.function, arg_types, plan.argnum)
 
 
 def result_set(plan: CompressedPlan, arg_types: list[types.Type]) -> types.Array | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from numba.core.errors import NumbaError
+
+from dualgrad.seeds import seeds
 from dualgrad.transforms import chunks
 from dualgrad.transforms.overlap import kept
 from dualgrad.transforms.plans import ColumnsPlan
 from dualgrad.transforms.results import Result, part_of_out
+from dualgrad.transforms.seeded import MOST_LANES, Seeded, is_seeded
 from dualgrad.transforms.streams import is_streamed
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 from dualgrad.transforms.wider import asking
@@ -32,6 +37,10 @@ def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
     sizes = n if isinstance(n, tuple) else (n,)
     if n is None:
         sizes = chunks.sizes(plan.function, plan.argnums, types_of_f)
+    seeded = any(is_seeded(plan.function, types_of_f, k) for k in plan.argnums)
+    if seeded and max(sizes) <= MOST_LANES:
+        with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise
+            return [SeededColumns(plan, list(types_of_f), out, size) for size in sizes]
     return [Columns(plan, list(types_of_f), out, size) for size in sizes]
 
 
@@ -114,8 +123,12 @@ class Columns(Sweep):
         yield "pass"
         for it in self.inputs:
             if it.is_array:
-                yield f"d{it.k}{self.tag} = as_array_of(a{it.k}, D{it.k}{self.tag})"
+                yield from self.duals(it)
         yield from self.buffer()
+
+    def duals(self, it: Input) -> Iterator[str]:
+        """Allocate those of an argument that is an array."""
+        yield f"d{it.k}{self.tag} = as_array_of(a{it.k}, D{it.k}{self.tag})"
 
     def _seed(self) -> Iterator[str]:
         for it in self.inputs:
@@ -223,3 +236,39 @@ class Columns(Sweep):
             for o in self.outputs
         ]
         return tupled(rows, self.one_output)
+
+
+class SeededColumns(Columns):
+    """The same without arrays of duals for those arguments of which `f` takes but items.
+
+    It reads their values again in each sweep, where they are, and the tangents of an item from a
+    table that stays in the first cache.
+    """
+
+    def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
+        super().__init__(plan, arg_types, out, n)
+        self.names["seeds"] = seeds
+        self.names |= {f"S{it.k}{self.tag}": it.buffer for it in self.inputs}
+
+    def _input(self, k: int, outer: Any) -> Input:
+        usual = super()._input(k, outer)
+        if not is_seeded(self.plan.function, self.types, k):
+            return usual
+        return Seeded(k, usual.type, usual.dual)
+
+    def duals(self, it: Input) -> Iterator[str]:
+        if not isinstance(it, Seeded):
+            yield from super().duals(it)
+
+    def seed(self, it: Input) -> Iterator[str]:
+        if isinstance(it, Seeded):
+            k, tag = it.k, self.tag
+            yield f"d{k}{tag} = seeds(borrowed(a{k}), o{k} - start, None, None, S{k}{tag})"
+        else:
+            yield from super().seed(it)
+
+    def set_seeds(self, it: Input, value: str) -> Iterator[str]:
+        if not isinstance(it, Seeded):
+            yield from super().set_seeds(it, value)
+        elif value == "0.0":
+            yield f"keep(a{it.k})"
