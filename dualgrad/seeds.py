@@ -15,14 +15,15 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models, register_default
-from numba.core.imputils import impl_ret_borrowed, lower_builtin
+from numba.core.imputils import RefType, impl_ret_borrowed, iternext_impl, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, overload, overload_attribute, overload_method
 from numba.np import arrayobj
+from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.calls import pack
-from dualgrad.types import Lanes, SeedsType, is_view
+from dualgrad.types import Lanes, SeedsIteratorType, SeedsType, is_view
 
 
 @register_default(SeedsType)
@@ -164,6 +165,39 @@ def _get(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return item(context, builder, ty, source, pointer)
 
 
+@register_default(SeedsIteratorType)
+class _IteratorModel(models.StructModel):
+    """The seeds, and the next index."""
+
+    def __init__(self, dmm, fe_type) -> None:  # type: ignore[no-untyped-def]
+        members = [("index", types.EphemeralPointer(types.intp)), ("seeds", fe_type.seeds)]
+        super().__init__(dmm, fe_type, members)
+
+
+@lower_builtin("getiter", SeedsType)
+def _iterator(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    made = context.make_helper(builder, sig.return_type)
+    made.index = cgutils.alloca_once_value(builder, context.get_constant(types.intp, 0))
+    made.seeds = args[0]
+    return impl_ret_borrowed(context, builder, sig.return_type, made._getvalue())
+
+
+@lower_builtin("iternext", SeedsIteratorType)
+@iternext_impl(RefType.UNTRACKED)
+def _next(context: Any, builder: Any, sig: Any, args: Any, result: Any) -> None:
+    ty = sig.args[0].seeds
+    iterator = context.make_helper(builder, sig.args[0], value=args[0])
+    source = cgutils.create_struct_proxy(ty)(context, builder, value=iterator.seeds)
+    values = context.make_array(ty.array)(context, builder, source.values)
+    index = builder.load(iterator.index)
+    [size] = cgutils.unpack_tuple(builder, values.shape, 1)
+    result.set_valid(builder.icmp_signed("<", index, size))
+    with builder.if_then(result.is_valid()):
+        pointer = cgutils.get_item_pointer(context, builder, ty.array, values, [index])
+        result.yield_(item(context, builder, ty, source, pointer))
+        builder.store(cgutils.increment_index(builder, index), iterator.index)
+
+
 # ------------------------------------------------------------------------------------- views
 
 
@@ -241,3 +275,35 @@ def _reshape(array: Any, *shape: Any) -> Any:
 @overload_method(SeedsType, "ravel", strict=False)
 def _ravel(array: Any) -> Any:
     return lambda array: _seen_as(array, _values(array).ravel())
+
+
+# -------------------------------------------------------------------------------------- sums
+
+
+def _sum(array: Any) -> Any:
+    """Of all items, in the order of memory."""
+    if not isinstance(array, SeedsType):
+        return None
+    if array.ndim > 1:
+        return lambda array: np.sum(array.ravel())
+    zero = as_dtype(array.array.dtype).type(0)
+
+    def total(array: Any) -> Any:
+        found = zero
+        for it in array:
+            found += it
+        return found
+
+    return total
+
+
+def _mean(array: Any) -> Any:
+    """Likewise, of items in double precision."""
+    if not isinstance(array, SeedsType):
+        return None
+    return lambda array: np.sum(array) / array.size if array.size else np.nan
+
+
+for _function, _reduction in ((np.sum, _sum), (np.mean, _mean)):
+    overload(_function, target="cpu", strict=False)(_reduction)
+    overload_method(SeedsType, _function.__name__, strict=False)(_reduction)

@@ -214,7 +214,7 @@ class EntriesType(types.Type):
         return EntriesType(array, self.dtype, self.index, self.compares)
 
 
-class SeedsType(types.ArrayCompatible):
+class SeedsType(types.ArrayCompatible, types.IterableType):
     """The type of an array of inputs: values, and which lane of each item is one.
 
     `array` is its type in the primal; `entries` that of the results that `f` is to allocate, if
@@ -240,6 +240,19 @@ class SeedsType(types.ArrayCompatible):
     def as_array(self) -> types.Array:
         """The type of the array of duals that it stands for."""
         return types.Array(self.dtype, self.ndim, self.layout)
+
+    @property
+    def iterator_type(self) -> SeedsIteratorType:
+        """The type of an iterator over items."""
+        return SeedsIteratorType(self)
+
+
+class SeedsIteratorType(types.SimpleIteratorType):
+    """The type of an iterator over seeds that have one axis."""
+
+    def __init__(self, seeds: SeedsType) -> None:
+        self.seeds = seeds
+        super().__init__(f"iter({seeds})", seeds.dtype)
 
 
 class PlaceType(types.Type):

@@ -14,7 +14,7 @@ from dualgrad.compile.frontend import typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.sparse import columns
 from dualgrad.transforms.columns import Columns
-from tests.complexstep import jacobians
+from tests.complexstep import assert_same_bits, jacobians
 from tests.programs import d_rosenbrock
 
 X = np.random.default_rng(5).uniform(0.5, 2.0, 12)
@@ -199,10 +199,34 @@ def reversed_rows(x):
     return y
 
 
+@njit
+def in_loops_of_several(x):
+    y = np.zeros(x.size)
+    for i, item in enumerate(x):
+        y[i] += item**2
+    for i, item in enumerate(x[2:], 2):
+        y[i] -= item * x[i - 2]
+    for i, (one, other, factor) in enumerate(zip(x, x[1:], np.arange(12.0))):  # noqa: B905
+        y[i] += one * other * factor
+    return y
+
+
+@njit
+def summed_up(x):
+    y = np.zeros(4)
+    u = x.reshape(3, 4)
+    y[0] = np.sum(x) * x[0] + x.sum() ** 2
+    y[1] = u.sum() * np.mean(x)
+    y[2] = x[1:].mean() * np.sum(x[::-3])
+    y[3] = u[1].sum() + np.sum(u[:, 2]) ** 2 + np.mean(u)
+    return y
+
+
 BOTH = [
     empty_like, zeros_in_part, zeros_like, by_shape, on_a_grid, in_other_shapes, increased,
     increased_after, set_twice, aliases, by_helpers, constant_but_one, allowed_approximations,
     through_locals, corners, reversed_rows,
+    in_loops_of_several, summed_up,
 ]  # fmt: skip
 
 
@@ -370,10 +394,20 @@ def compared(x):
     return np.where(x > 1.0, x * x, 2.0 * x)
 
 
+@njit
+def in_a_loop(x):
+    y = np.zeros(2)
+    for item in x:
+        y[0] += item * item
+    for item in x[::-2]:
+        y[1] = y[1] * 0.5 + item**3
+    return y
+
+
 SEEDS = [
     begun_again, read_again, scaled_items, added_to_itself, moved, changed_meanwhile,
     sliced_result, one_of_two, two_returns, scratch, copied, of_ones, expression, of_grids,
-    broadcast, into_a_slice, in_fortran_order, with_numbers, unary, steps, compared,
+    in_a_loop, broadcast, into_a_slice, in_fortran_order, with_numbers, unary, steps, compared,
 ]  # fmt: skip
 
 
@@ -427,11 +461,21 @@ def returned(x):
 
 
 @njit
-def in_a_loop(x):
+def rows(x):
     y = np.zeros(2)
-    for item in x:
-        y[0] += item * item
+    for row in x.reshape(3, 4):
+        y[0] += row[0] * row[3]
     return y
+
+
+@njit
+def summed_by_axis(x):
+    return np.sum(x.reshape(3, 4), axis=0)
+
+
+@njit
+def summed_in_fortran_order(x):
+    return np.sum(x.reshape(3, 4).T) * x
 
 
 @njit
@@ -489,7 +533,7 @@ def by_star(x):
 
 NEITHER = [
     in_place, summed, picked, masked, stored, another_axis, with_out, returned,
-    in_a_loop, written, chosen, recursive, in_a_tuple, by_star,
+    rows, summed_by_axis, summed_in_fortran_order, written, chosen, recursive, in_a_tuple, by_star,
 ]  # fmt: skip
 
 
@@ -760,7 +804,7 @@ def test_dense_jacobians(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @njit
 def of_several(a, u, w, t):
-    s = np.sum(w) + a[()]
+    s = np.prod(w) + a[()]
     for i in range(u.shape[0]):
         for j in range(u.shape[1]):
             s += u[i, j] * t[j] ** i * u[i - 1, j] / a.item()
@@ -768,7 +812,7 @@ def of_several(a, u, w, t):
 
 
 def test_arguments_of_all_kinds() -> None:
-    """Without axes, a matrix, a vector that is summed up, which has duals, and one in tangents."""
+    """Without axes, a matrix, a vector that has duals, as it is multiplied up, and one that has none."""
     args = np.array(2.0), X[:6].reshape(2, 3), X[6:9], X[9:]
     kinds = tuple(map(typeof, args))
     assert [is_itemwise(of_several, kinds, k) for k in range(4)] == [False, True, False, True]
@@ -821,3 +865,19 @@ def test_values_of_dense_jacobians() -> None:
         value, found = dg.value_and_jacobian(f, chunk=5)(X)
         np.testing.assert_array_equal(value, f(X))
         np.testing.assert_array_equal(found, dg.jacobian(f, chunk=5)(X))
+
+
+@njit
+def totals(x):
+    return np.sum(x), np.mean(x), np.sum(x.reshape(5, -1)), np.mean(x.reshape(-1, 1))
+
+
+@pytest.mark.parametrize("x", [np.empty(0), -np.zeros(5), np.geomspace(1e-9, 1e9, 1000)], ids=len)
+def test_sums_are_those_of_numba(x: np.ndarray) -> None:
+    """Rounding shows the order; nothing has the mean nan."""
+    for single in (x, x.astype(np.float32)):
+        values, found = dg.value_and_jacobian(totals)(single)
+        for value, row, expected in zip(values, found, totals(single), strict=True):
+            assert_same_bits(value, expected)
+            assert row.dtype == single.dtype
+            np.testing.assert_allclose(row, row[:1].repeat(x.size), rtol=0.0)

@@ -26,6 +26,8 @@ from dualgrad.types import is_item, is_view
 
 _SHAPES = frozenset("size shape ndim".split())
 _RESHAPES = frozenset("reshape ravel".split())
+_LOOPS = enumerate, zip
+_SUMS = frozenset("sum mean".split())
 _LIKE = frozenset("empty_like zeros_like".split())
 _BY_SHAPE = frozenset("empty zeros".split())
 
@@ -35,7 +37,7 @@ def is_itemwise(
 ) -> bool:
     """Whether a function does no more with an argument than to take items, or to set them.
 
-    An array expression takes items.
+    Array expressions, loops and sums take items.
     """
     if hasattr(dispatcher, "effect") or is_object_mode(dispatcher):
         return False  # a transform, or a function with a rule of its own, has no code
@@ -208,6 +210,9 @@ class _Uses:
             if expr.attr in _RESHAPES and self._is_in_c_order(expr.value.name):
                 self.methods.add(target)
                 return True
+            if expr.attr in _SUMS and self._is_summed(expr.value.name, expr.attr):
+                self.methods.add(target)
+                return True
             if expr.attr == "T" and not self.written:
                 self.names.add(target)
                 return True
@@ -218,6 +223,8 @@ class _Uses:
             return False
         if expr.op in ("getitem", "static_getitem"):
             return self._is_view(expr, target)
+        if expr.op == "getiter":
+            return self._has_one_axis(expr.value.name)
         return expr.op in ("binop", "unary") and _is_elementwise(expr.fn)
 
     def _is_view(self, expr: ir.Expr, target: str) -> bool:
@@ -273,6 +280,16 @@ class _Uses:
         ty = self.code.typemap[name]
         return isinstance(ty, types.Array) and ty.layout == "C"
 
+    def _is_summed(self, name: str, how: str) -> bool:
+        """Whether the sum or mean of an array can be that of its items."""
+        in_order = self._has_one_axis(name) or self._is_in_c_order(name)
+        rounded = how == "mean" and self.code.typemap[name].dtype != types.float64
+        return in_order and not rounded and not self.written
+
+    def _has_one_axis(self, name: str) -> bool:
+        ty = self.code.typemap[name]
+        return isinstance(ty, types.Array) and ty.ndim == 1
+
     def _is_item(self, name: str, at: Any) -> bool:
         """Whether an index takes one item of an array, and not a part of it."""
         _, index = _place_of(at)
@@ -293,6 +310,8 @@ class _Uses:
             # np.reshape has an option, and so has ravel
             if expr.kws or expr.vararg is not None or not given.isdisjoint(self.names):
                 return False
+            if self._is_number(target):
+                return not expr.args
             self.names.add(target)
             return self._is_in_c_order(target)
         dispatcher = called_dispatcher(self.code, expr)
@@ -301,11 +320,17 @@ class _Uses:
         key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
         if key is len:
             return True
+        if key in _LOOPS and not self.written and not expr.kws and expr.vararg is None:
+            return all(map(self._has_one_axis, given & self.names))
         if isinstance(key, np.ufunc) and not self.written and _is_elementwise(key):
             return len(expr.args) == key.nin and not expr.kws and expr.vararg is None
         alone = len(expr.args) == 1 and not expr.kws and expr.vararg is None and not self.written
-        is_like = alone and is_library(key) and callee_name(self.code, expr) in _LIKE
-        return is_like and self._is_in_c_order(expr.args[0].name)
+        if not alone or not is_library(key):
+            return False
+        name, given_name = callee_name(self.code, expr), expr.args[0].name
+        if name in _SUMS:
+            return self._is_summed(given_name, name)
+        return name in _LIKE and self._is_in_c_order(given_name)
 
     def _passes_on(self, expr: ir.Expr, dispatcher: Any) -> bool:
         """Whether a function that is called makes no other use of it."""
