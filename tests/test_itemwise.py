@@ -812,7 +812,7 @@ def of_several(a, u, w, t):
 
 
 def test_arguments_of_all_kinds() -> None:
-    """Without axes, a matrix, a vector that has duals, as it is multiplied up, and one that has none."""
+    """One without axes, a matrix, a vector that has duals, as `np.prod` takes it, and one more."""
     args = np.array(2.0), X[:6].reshape(2, 3), X[6:9], X[9:]
     kinds = tuple(map(typeof, args))
     assert [is_itemwise(of_several, kinds, k) for k in range(4)] == [False, True, False, True]
