@@ -27,10 +27,10 @@ from dualgrad.compile.frontend import (
     primal_type,
     retyped,
 )
+from dualgrad.compile.fusion import fuse
 from dualgrad.compile.promote import promoted
 from dualgrad.compile.rewrite import Rewriter
 from dualgrad.compile.stencils import move_indices_of_kernels
-from dualgrad.compile.sums import fuse_sums
 from dualgrad.deferred import CloneLibrary, DeferredLibrary
 from dualgrad.types import DualType, can_carry, duals_in, over
 from dualgrad.vectormath import allows_approximations, apart
@@ -114,7 +114,7 @@ class _CloneCompiler(compiler.CompilerBase):
         pm._finalized = False
         move_indices_of_kernels(pm)
         pm.add_pass_after(_CheckRecursion, NopythonTypeInference)
-        fuse_sums(pm)
+        fuse(pm)
         pm.finalize()
         return [pm]
 

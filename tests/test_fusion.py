@@ -1,4 +1,4 @@
-"""Sums and means of array expressions, which are one loop without an array of their items."""
+"""Sums, means and parts of array expressions, which are one loop without arrays of their items."""
 
 from __future__ import annotations
 
@@ -75,9 +75,120 @@ def in_single(x):
     return np.sum(a * a), np.mean(np.sqrt(a))
 
 
+@njit
+def in_steps(x):
+    model = x[0] * np.exp(-x[1] * np.linspace(0.0, 2.0, 50))
+    residual = 1.0 - model
+    return np.sum(residual**2)
+
+
+@njit
+def squared(x):
+    r = x - 1.0
+    s = -r * np.sin(r[0] * 2.0)
+    return np.mean(s * s) + r[1]
+
+
+@njit
+def of_views(x):
+    left, right = x[:-1], x[1:]
+    slope = (right - left) / 0.5
+    n = len(left)
+    curve = np.sqrt(1.0 + slope * slope)
+    return curve.sum() / n
+
+
+@njit
+def of_columns(x):
+    u = x.reshape(3, 4)
+    scale = 1.0 / np.sum(u * u)
+    v = u[:, :1] * 2.0
+    w = v * u
+    return np.sum(w * w * scale)
+
+
 FUSED = [
-    squares, mean, methods, of_numbers, of_matrices, nested, in_branches, several,
+    squares, mean, methods, of_numbers, of_matrices, nested, in_branches, several, in_steps,
+    of_views, of_columns,
 ]  # fmt: skip
+
+
+# ------------------------------------------------- arrays that have to be what they were before
+
+
+@njit
+def written_meanwhile(x):
+    t = x * x
+    y = t.copy()
+    r = y * x
+    y[2] = 7.0
+    return np.sum(r + y)
+
+
+@njit
+def doubled(a):
+    a *= 2.0
+    return a[0]
+
+
+@njit
+def written_by_another(x):
+    y = x * 1.0
+    y[0] = 3.0
+    r = y * x
+    first = doubled(y)
+    return np.sum(r * first) + np.sum(y)
+
+
+@njit
+def grown_in_place(x):
+    y = x * x
+    y[0] = x[1]
+    r = y + 1.0
+    y += x
+    return np.sum(r * y)
+
+
+@njit
+def renamed(x):
+    r = x * x
+    other = r
+    other[1] = x[0]
+    return np.sum(r + 1.0)
+
+
+@njit
+def in_a_loop(x):
+    total = 0.0
+    y = x * 1.0
+    for k in range(3):
+        r = y + k
+        total += np.sum(r * r)
+        y = r * 0.5
+    return total + y[0]
+
+
+@njit
+def in_another_block(x):
+    r = x * x
+    s = r - 1.0
+    if x[0] > 0.1:
+        return np.sum(s * r) + s[0]
+    return np.sum(s)
+
+
+@njit
+def named_again(x):
+    r = x * x
+    r = r + x
+    r = r * r
+    return r.sum() + r.size
+
+
+@njit
+def with_shape(x):
+    r = x * x
+    return np.sum(np.ones(r.shape) * r) * r.mean()
 
 
 # --------------------------------------------------------------- with an array, as it was before
@@ -115,7 +226,11 @@ def largest(x):
     return np.max(x * x) + (x * x).prod()
 
 
-ARRAYS = [of_buffers, twice, by_axis, with_dtype, in_fortran_order, chosen, largest]
+ARRAYS = [
+    of_buffers, twice, by_axis, with_dtype, in_fortran_order, chosen, largest, squared,
+    written_meanwhile, written_by_another, grown_in_place, renamed, in_a_loop, in_another_block,
+    named_again, with_shape,
+]  # fmt: skip
 
 
 def value_and_derivative(f: Any, x: np.ndarray, **options: Any) -> tuple[tuple[Any, ...], Any]:
@@ -174,6 +289,23 @@ def test_precision() -> None:
     assert [it.dtype for it in found] == [np.float32] * 2
     np.testing.assert_allclose(found[0], 2 * x, rtol=1e-6)
     np.testing.assert_allclose(found[1], 0.5 / np.sqrt(x) / x.size, rtol=1e-5)
+
+
+@njit
+def rounded(x):
+    third = x * 3  # which numbers would not be rounded after
+    y = third * 1.1
+    z = y - np.float32(0.3)
+    return np.sum(z * 1e3)
+
+
+def test_intermediate_arrays_are_rounded() -> None:
+    """What is kept in single precision in between is rounded, as it is in Numba's array."""
+    x = np.random.default_rng(2).uniform(0.1, 2.0, 1000).astype(np.float32)
+    for one in (x, x.astype(float)):
+        results, found = value_and_derivative(rounded, one)
+        same_results(rounded, one, results)
+        np.testing.assert_allclose(found[0], 1100.0 / 3.0, rtol=1e-6)
 
 
 @njit
