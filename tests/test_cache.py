@@ -418,3 +418,32 @@ def test_statistics_of_the_runtime(tmp_path):
     for _ in range(2):
         command = [sys.executable, "-c", "\n".join(lines)]
         assert subprocess.check_output(command, env=variables).strip() == b"True"
+
+
+def test_what_the_next_process_imports(tmp_path):
+    """Not the modules that compiling needs, which take longer than all else of loading."""
+    lines = [
+        "import sys, numpy as np, dualgrad as dg",
+        "f = lambda x: np.sum(x.reshape(2, -1) ** 2) + x[x.size - 1]",
+        "assert dg.grad(f)(np.ones(4)).tolist() == [2.0, 2.0, 2.0, 3.0]",
+        "print('dualgrad.seeds' in sys.modules, 'numba.np.arrayobj' in sys.modules)",
+    ]
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+    for expected in (b"True True", b"False False"):
+        command = [sys.executable, "-c", "\n".join(lines)]
+        assert subprocess.check_output(command, env=variables).strip() == expected
+
+
+def test_strings_in_the_next_process(tmp_path):
+    """Their hashes go by numbers of the process, whose addresses a module of Numba's registers."""
+    lines = [
+        "import numpy as np, dualgrad as dg",
+        "def f(x, key):",
+        "    factors = {'a': 2.0, 'b' + key: 3.0}",
+        "    return x[0] ** 2 * factors['b' + key]",
+        "print(*dg.grad(f)(np.array([2.0]), 'c'), sum(dg.grad(f).stats.cache_hits.values()))",
+    ]
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
+    for expected in (b"12.0 0", b"12.0 1"):
+        command = [sys.executable, "-c", "\n".join(lines)]
+        assert subprocess.check_output(command, env=variables).strip() == expected

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib
 import importlib.util
 import itertools
 import os
@@ -28,6 +29,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy
 from numba.core import bytecode, compiler, config
+from numba.core.environment import Environment
 from numba.core.runtime import _nrt_python
 from numba.core.serialize import dumps
 
@@ -38,6 +40,10 @@ _SUFFIX = ".dualgrad"
 #: Files that no process has used for so long, in seconds, are deleted: functions change.
 _UNUSED_AFTER = 60 * 24 * 3600.0
 _warned: list[str] = []
+#: Modules of Numba's whose import tells LLVM addresses of what compiled code uses: the numbers by
+#: which strings are hashed, and what threads need.
+_HASHING = "numba.cpython.hashing"
+_REGISTERING = {_HASHING, "numba.np.ufunc.parallel"}
 #: Settings of Numba that change the code that it makes.
 _SETTINGS = (
     "OPT BOUNDSCHECK DEBUGINFO_DEFAULT LOOP_VECTORIZE SLP_VECTORIZE ENABLE_AVX DISABLE_INTEL_SVML "
@@ -142,7 +148,12 @@ class DiskCache:
             checksum, payload = data[:32], data[32:]
             if hashlib.sha256(payload).digest() != checksum:
                 raise ValueError("damaged")
-            result = compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+            names, reduced = pickle.loads(payload)
+            for reload in reduced[-2]:
+                reload()
+            if not _are_known(names):
+                raise ValueError("what it calls is nowhere")
+            result = compiler.CompileResult._rebuild(target_context, *reduced)
         except Exception:  # whatever a file may do that is not what was written
             _delete(path)
             return None
@@ -152,10 +163,15 @@ class DiskCache:
 
     def save_overload(self, sig: Any, cres: Any) -> None:
         """Keep what was compiled for these argument types, if it can be kept."""
-        path = self._path(sig, cres.target_context)
-        if path is None or cres.library.has_dynamic_globals or _refers_to_process(cres.library):
+        path, names = self._path(sig, cres.target_context), _referred(cres.library)
+        # Functions that call each other refer to what Numba fills in once both are compiled.
+        if path is None or cres.library.has_dynamic_globals or not _are_known(names):
             return
-        payload = dumps(cres._reduce())
+        *parts, reload, referenced = cres._reduce()
+        if any("hashsecret" in name for name in names):
+            reload = [*reload, functools.partial(importlib.import_module, _HASHING)]
+        reduced = *parts, reload, tuple(map(_without_module, referenced))
+        payload = dumps((names, reduced))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(path, hashlib.sha256(payload).digest() + payload)
@@ -174,15 +190,30 @@ class DiskCache:
         return cache_dir() / f"{name[:64]}-{key[:40]}{_SUFFIX}"
 
 
-def _refers_to_process(library: Any) -> bool:
-    """Whether machine code has references that cannot be resolved where it is loaded from disk.
+def _without_module(environment: Any) -> Any:
+    """What a function of Numba's or ours refers to, loaded without the module of the function.
 
-    Functions that call each other do: through variables that Numba fills once both are compiled.
+    That may import most of Numba, and SciPy, and compiled code asks for no names of it.
     """
+    module = str(environment.globals.get("__name__"))
+    if not module.startswith(("dualgrad.", "numba.")) or module in _REGISTERING:
+        return environment
+    other = Environment(globals())
+    other.env_name = environment.env_name
+    other.consts[:] = environment.consts
+    return other
+
+
+def _referred(library: Any) -> list[str]:
+    """The names by which machine code refers to what is elsewhere."""
     module = library._final_module
     used = itertools.chain(module.functions, module.global_variables)
-    names = [it.name for it in used if it.is_declaration and not it.name.startswith("llvm.")]
-    return any(llvm.address_of_symbol(name) is None for name in names)
+    return [it.name for it in used if it.is_declaration and not it.name.startswith("llvm.")]
+
+
+def _are_known(names: list[str]) -> bool:
+    """Whether LLVM has addresses for names: to load code that refers to others is fatal."""
+    return all(llvm.address_of_symbol(name) is not None for name in names)
 
 
 @functools.cache
