@@ -15,8 +15,8 @@ from bench.common import Workload
 
 MODULES = (
     "rosenbrock", "ackley", "hessians", "chebyquad", "dense_layer", "neuron_loss", "elementwise",
-    "lorenz", "kalman", "black_scholes", "bundle_adjustment", "brusselator", "linear_algebra",
-    "sparse_scaling", "colouring", "call_overhead", "first_result",
+    "lorenz", "curve_fit", "kalman", "black_scholes", "bundle_adjustment", "brusselator",
+    "linear_algebra", "sparse_scaling", "colouring", "call_overhead", "first_result",
 )  # fmt: skip
 
 
