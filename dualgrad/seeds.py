@@ -99,12 +99,14 @@ def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) ->
     """The dual that has its value at a pointer."""
     dual, intp = ty.dtype, context.get_value_type(types.intp)
     place = _place(context, builder, ty, seeds, pointer)
-    if ty.coloured:
+    if ty.coloured:  # of which none is out of range, but -1 for no colour
         lane = builder.sext(builder.load(builder.gep(seeds.lanes, [place])), intp)
+        row = builder.add(lane, intp(1))
     else:
         lane = builder.add(seeds.lanes, place)
-    none = builder.icmp_unsigned(">=", lane, intp(dual.n))
-    row = builder.mul(builder.select(none, intp(dual.n), lane), intp(dual.n))
+        is_lane = builder.icmp_unsigned("<", lane, intp(dual.n))
+        row = builder.select(is_lane, builder.add(lane, intp(1)), intp(0))
+    row = builder.mul(row, intp(dual.n))
     table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
     stored = context.data_model_manager[dual.lanes].get_data_type().as_pointer()
     tangents = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
@@ -117,12 +119,12 @@ def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) ->
 
 
 def _units(context: Any, module: Any, ty: Lanes) -> Any:
-    """A table of all tangents of seeds in a row: the first of the lanes is one, ..., none is."""
+    """A table of all tangents of seeds in a row: none of the lanes is one, the first, ..."""
     name = f"dualgrad_units_{ty.base}_{ty.n}"
     found = module.globals.get(name)
     if found is None:
         item = context.get_data_type(ty.base)
-        numbers = [float(k == lane) for lane in range(ty.n + 1) for k in range(ty.n)]
+        numbers = [float(k == lane) for lane in range(-1, ty.n) for k in range(ty.n)]
         kind = ir.ArrayType(item, len(numbers))
         found = ir.GlobalVariable(module, kind, name)
         found.initializer = ir.Constant(kind, [item(number) for number in numbers])
