@@ -406,6 +406,14 @@ class TestObjects:
         assert [it for it in alive if it() is not None] == []
 
 
+def in_two_processes(directory, lines, expected, **variables):
+    """What a script prints in a process that compiles, and in one that loads."""
+    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(directory), **variables}
+    for line in expected:
+        command = [sys.executable, "-c", "\n".join(lines)]
+        assert subprocess.check_output(command, env=variables, text=True).strip() == line
+
+
 def test_statistics_of_the_runtime(tmp_path):
     """Numba counts allocations, if it is told to, also where nothing is compiled."""
     lines = [
@@ -414,10 +422,7 @@ def test_statistics_of_the_runtime(tmp_path):
         "from numba.core.runtime import rtsys",
         "print(rtsys.get_allocation_stats().alloc > 0)",
     ]
-    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path), "NUMBA_NRT_STATS": "1"}
-    for _ in range(2):
-        command = [sys.executable, "-c", "\n".join(lines)]
-        assert subprocess.check_output(command, env=variables).strip() == b"True"
+    in_two_processes(tmp_path, lines, ["True", "True"], NUMBA_NRT_STATS="1")
 
 
 def test_what_the_next_process_imports(tmp_path):
@@ -428,10 +433,7 @@ def test_what_the_next_process_imports(tmp_path):
         "assert dg.grad(f)(np.ones(4)).tolist() == [2.0, 2.0, 2.0, 3.0]",
         "print('dualgrad.seeds' in sys.modules, 'numba.np.arrayobj' in sys.modules)",
     ]
-    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
-    for expected in (b"True True", b"False False"):
-        command = [sys.executable, "-c", "\n".join(lines)]
-        assert subprocess.check_output(command, env=variables).strip() == expected
+    in_two_processes(tmp_path, lines, ["True True", "False False"])
 
 
 def test_strings_in_the_next_process(tmp_path):
@@ -443,7 +445,4 @@ def test_strings_in_the_next_process(tmp_path):
         "    return x[0] ** 2 * factors['b' + key]",
         "print(*dg.grad(f)(np.array([2.0]), 'c'), sum(dg.grad(f).stats.cache_hits.values()))",
     ]
-    variables = {**os.environ, "DUALGRAD_CACHE_DIR": str(tmp_path)}
-    for expected in (b"12.0 0", b"12.0 1"):
-        command = [sys.executable, "-c", "\n".join(lines)]
-        assert subprocess.check_output(command, env=variables).strip() == expected
+    in_two_processes(tmp_path, lines, ["12.0 0", "12.0 1"])

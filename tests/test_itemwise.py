@@ -869,15 +869,16 @@ def test_values_of_dense_jacobians() -> None:
 
 @njit
 def totals(x):
-    return np.sum(x), np.mean(x), np.sum(x.reshape(5, -1)), np.mean(x.reshape(-1, 1))
+    u = x.reshape(5, -1)
+    return np.sum(x), np.mean(x), np.sum(u), np.mean(x.reshape(-1, 1)), np.sum(x[::-1]), u[2].sum()
 
 
 @pytest.mark.parametrize("x", [np.empty(0), -np.zeros(5), np.geomspace(1e-9, 1e9, 1000)], ids=len)
 def test_sums_are_those_of_numba(x: np.ndarray) -> None:
     """Rounding shows the order; nothing has the mean nan."""
     for single in (x, x.astype(np.float32)):
-        values, found = dg.value_and_jacobian(totals)(single)
+        values, found = dg.value_and_jacobian(totals, chunk=8)(single)
         for value, row, expected in zip(values, found, totals(single), strict=True):
             assert_same_bits(value, expected)
             assert row.dtype == single.dtype
-            np.testing.assert_allclose(row, row[:1].repeat(x.size), rtol=0.0)
+            assert {*row.tolist()} <= {0.0, row.max(initial=0.0)}  # of items that are left out
