@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numba
@@ -41,6 +41,8 @@ class Known:
     others: Any = None  # copies of the other arguments; None if it was not compared yet
     draws: bool = False  # `f` may draw random numbers, by which it may be another one
     direct: bool = False  # `f` uses its argument item by item
+    #: kernels, and what they are given of the pattern, by whether they compare in a lane
+    calls: dict[bool, tuple[Transform, tuple[Any, ...]]] = field(default_factory=dict)
 
 
 class Sparse:
@@ -141,18 +143,16 @@ class Sparse:
     ) -> tuple[Any, Any]:
         """The entries, and those rows in which they are wrong; False if there are none."""
         structure = known.structure
-        colours, count = structure.colours, structure.count
-        # what is compared at every call has a lane for that; else few kernels are worth more
         # threads do not compare: a product does, where it is one of the entries themselves
         in_lane = compare and (self.plan.sums or not self.plan.parallel)
-        n = self._lanes(structure, in_lane and (known.is_local or known.direct))
-        direct = known.direct and structure.count + in_lane <= n
-        kernel, arrays = self._kernel(n, in_lane, direct), structure.arrays_for(n, in_lane)
+        if in_lane not in known.calls:
+            known.calls[in_lane] = self._call(known, in_lane)
+        kernel, pattern = known.calls[in_lane]
         if in_lane:
             error, probe = np.zeros(structure.compared), structure.direction
-            result = kernel(*args, colours, count + 1, *arrays, probe, error, data)
+            result = kernel(*args, *pattern, probe, error, data)
         else:
-            result = kernel(*args, colours, count, *arrays, _NO_PROBE, _NO_ERROR, data)
+            result = kernel(*args, *pattern, _NO_PROBE, _NO_ERROR, data)
             if not compare:
                 return result, False
             if draw_again is not None:
@@ -160,6 +160,15 @@ class Sparse:
             error = self._missing(structure.with_data(result), structure.direction, args)
         wrong = _wrong_rows(error, args[self.plan.argnum], result)
         return result, wrong if wrong.size else False
+
+    def _call(self, known: Known, in_lane: bool) -> tuple[Transform, tuple[Any, ...]]:
+        """The kernel for a pattern, and what it is given of that."""
+        structure = known.structure
+        # what is compared at every call has a lane for that; else few kernels are worth more
+        n = self._lanes(structure, in_lane and (known.is_local or known.direct))
+        direct = known.direct and structure.count + in_lane <= n
+        pattern = structure.colours, structure.count + in_lane, *structure.arrays_for(n, in_lane)
+        return self._kernel(n, in_lane, direct), pattern
 
     def _missing(self, found: Any, direction: np.ndarray, args: tuple[Any, ...]) -> np.ndarray:
         """What a product with a direction has that the entries have not, and its size by rows."""
