@@ -191,7 +191,33 @@ def with_shape(x):
     return np.sum(np.ones(r.shape) * r) * r.mean()
 
 
+@njit
+def steps(x):
+    r = x * x * 2.0
+    q = r + 1.0
+    yield x[0]
+    yield np.sum(r)
+    t = q * x
+    yield x[1]
+    yield t.sum()
+
+
+@njit
+def of_a_generator(x):
+    s = 0.0
+    for item in steps(x):
+        s = s * 0.5 + item
+    return s
+
+
 # --------------------------------------------------------------- with an array, as it was before
+
+
+@njit
+def broadcast(x):
+    factors = np.exp(x)
+    columns = np.sin(x.reshape(12, 1))
+    return np.sum(np.ones((3, 12)) * factors) + np.sum(columns * np.ones((12, 3)))
 
 
 @njit
@@ -229,7 +255,7 @@ def largest(x):
 ARRAYS = [
     of_buffers, twice, by_axis, with_dtype, in_fortran_order, chosen, largest, squared,
     written_meanwhile, written_by_another, grown_in_place, renamed, in_a_loop, in_another_block,
-    named_again, with_shape,
+    named_again, with_shape, of_a_generator, broadcast,
 ]  # fmt: skip
 
 
@@ -266,6 +292,18 @@ def test_without_arrays(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sums, "_build_array", no_duals)
     check(f, X)
+
+
+def test_what_is_broadcast_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    build, made = sums._build_array, []
+
+    def noted(context: Any, builder: Any, ty: Any, *args: Any) -> Any:
+        made.append(ty)
+        return build(context, builder, ty, *args)
+
+    monkeypatch.setattr(sums, "_build_array", noted)
+    dg.grad(broadcast, chunk=3, cache=False)(X)
+    assert sorted(ty.ndim for ty in made if isinstance(ty.dtype, DualType)) == [1, 2]
 
 
 @pytest.mark.parametrize("f", ARRAYS, ids=lambda f: f.__name__)

@@ -34,6 +34,8 @@ _PLAIN = (
     types.Number, types.Boolean, types.ArrayCompatible, types.BaseTuple, types.Module,
     types.SliceType, types.NoneType,
 )  # fmt: skip
+#: What costs no more than to read an item from memory.
+_CHEAP = {operator.add, operator.sub, operator.mul, operator.neg, operator.pos}
 #: What items are in an array and in the middle of an expression alike.
 _EXACT = types.float64, types.complex128
 
@@ -43,6 +45,8 @@ class _Fuse(Pass):
     _name = "dualgrad_fuse"
 
     def run_pass(self, state: Any) -> bool:
+        if state.func_ir.is_generator:  # whose type says which variables live on
+            return False
         blocks = state.func_ir.blocks.values()
         users = Counter(name for block in blocks for it in block.body for name in _names(it))
         found = [_Block(state.typemap, block, users).fuse() for block in blocks]
@@ -94,7 +98,8 @@ class _Block:
             if isinstance(statement, ir.Assign):
                 target = statement.target.name
                 if _is_expression(statement.value):
-                    tree = _joined(statement.value.expr, arrays, gone)
+                    like = self._alike(arrays, self.typemap[target])
+                    tree = _joined(statement.value.expr, like, gone)
                     expr = ir.Expr("arrayexpr", statement.loc, expr=tree, ty=statement.value.ty)
                     statement = ir.Assign(expr, statement.target, statement.loc)
                 arrays = {key: it for key, it in arrays.items() if target not in _names(it)}
@@ -104,6 +109,19 @@ class _Block:
         if gone:
             self.block.body = [it for it in body if not _makes(it, gone)]
         return gone
+
+    def _alike(self, arrays: dict[str, ir.Assign], ty: types.Array) -> dict[str, ir.Assign]:
+        """Those arrays whose items an expression needs once each, or that cost nothing.
+
+        An array that is broadcast is made once, and its items are used many times. An axis of one
+        item shows in no type.
+        """
+        return {
+            name: made
+            for name, made in arrays.items()
+            if self.typemap[name].ndim == ty.ndim
+            and (ty.ndim == 1 or _functions(made.value.expr) <= _CHEAP)
+        }
 
     def _is_for_one(self, made: ir.Assign) -> bool:
         """Whether one more statement names an array, and may have its items unrounded."""
@@ -197,6 +215,13 @@ def _joined(tree: Any, arrays: dict[str, ir.Assign], gone: set[str]) -> Any:
         return function, [joined(one) for one in operands]
 
     return joined(tree)
+
+
+def _functions(tree: Any) -> set[Any]:
+    """The functions of an expression."""
+    if not isinstance(tree, tuple):
+        return set()
+    return {tree[0]}.union(*map(_functions, tree[1]))
 
 
 def _leaves(tree: Any) -> Iterator[ir.Var]:
