@@ -18,6 +18,7 @@ from numba.core import cgutils, types
 from dualgrad import sets
 from dualgrad.deferred import is_deferred, zero_if_known
 from dualgrad.layout import (
+    LINE,
     by_vector,
     everywhere,
     get_lane,
@@ -114,7 +115,7 @@ def spilled(context: Any, builder: Any, ty: Any, dual: Any) -> Any:
     base = context.get_data_type(ty.base)
     model = context.data_model_manager[ty.lanes]
     slot = cgutils.alloca_once(builder, ir.ArrayType(base, ty.n))
-    slot.align = 64  # a line of the cache: else, in one process of ten, all took half as long again
+    slot.align = LINE  # else, in one process of ten, what reads them took half as long again
     target = builder.bitcast(slot, model.get_data_type().as_pointer())
     data = model.as_data(builder, builder.extract_value(dual, 1))
     builder.store(data, target)

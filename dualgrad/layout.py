@@ -28,6 +28,9 @@ from dualgrad.types import (
     real_of,
 )
 
+#: Bytes of a line of the cache.
+LINE = 64
+
 
 @register_default(Lanes)
 @register_default(Apart)

@@ -23,6 +23,7 @@ from numba.np.numpy_support import as_dtype
 
 from dualgrad import lanes
 from dualgrad.calls import pack
+from dualgrad.layout import LINE
 from dualgrad.types import Lanes, SeedsIteratorType, SeedsType, is_view
 
 
@@ -128,7 +129,7 @@ def _units(context: Any, module: Any, ty: Lanes) -> Any:
         kind = ir.ArrayType(item, len(numbers))
         found = ir.GlobalVariable(module, kind, name)
         found.initializer = ir.Constant(kind, [item(number) for number in numbers])
-        found.linkage, found.global_constant, found.align = "internal", True, 64
+        found.linkage, found.global_constant, found.align = "internal", True, LINE
     return found
 
 

@@ -44,7 +44,9 @@ class Direct(Compressed):
         usual = super()._input(k, outer)
         goes_along = self.result is not None and self.plan.out_argnum is None
         entries = self._entries(usual.dual) if goes_along else None
-        return Seeded(k, usual.type, usual.dual, True, self.plan.compares, entries)
+        return Seeded(
+            k, usual.type, usual.dual, coloured=True, probed=self.plan.compares, entries=entries
+        )
 
     def _entries(self, dual: DualType) -> EntriesType:
         array = self.result

@@ -11,7 +11,7 @@ from numba.np import arrayobj
 
 from dualgrad import lanes
 from dualgrad.calls import pack
-from dualgrad.transforms.streams import LINE
+from dualgrad.layout import LINE
 
 
 @intrinsic

@@ -15,12 +15,10 @@ from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic
 
-from dualgrad.layout import in_vectors
+from dualgrad.layout import LINE, in_vectors
 from dualgrad.pages import new_array
 from dualgrad.types import DualType
 
-#: Bytes of a line of the cache.
-LINE = 64
 #: Bytes from which a result is written past the caches, of which cores have some tens of megabytes.
 STREAMED = 16 * 2**20
 
