@@ -7,11 +7,14 @@ tangents follow is given to `lower_dual`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numba.core import cgutils, compiler, types
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, compiler, config, types
 from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.core.typing import signature
@@ -199,6 +202,8 @@ def _all_decide(builder: Any, arg_types: Any, parts: Any) -> None:
             decides(builder, ty, tangents)
 
 
+#: The functions that are each other's derivative.
+PAIRED = {math.sin, math.cos, np.sin, np.cos}
 #: How the coefficients of series after the first are made, for each function (`dualgrad.series`).
 SERIES: dict[Any, Callable[[Call], Any]] = {}
 #: The few whose sets of inputs are not simply those of their tangent (`dualgrad.patterns`).
@@ -220,6 +225,8 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
             unpack(context, builder, ty, arg, level) for ty, arg in zip(sig.args, args, strict=True)
         ]
         values = [value for value, _ in parts]
+        if _is_paired(context, fn, level):
+            values = [_alone(builder, it) for it in values]
         if _is_recalled(fn, level, [*below, sig.return_type]):
             return _recalled(context, builder, fn, sig.return_type, parts)
         result_type, result = lanes.call(context, builder, fn, below, values)
@@ -250,6 +257,23 @@ def lower_dual(fn: Any, tangent: Callable[[Call], Any], template: type = DualFun
 
     typing = type(f"Dual_{getattr(fn, '__name__', fn)}", (template,), {"key": staticmethod(fn)})
     infer_global(fn, types.Function(typing))
+
+
+def _is_paired(context: Any, fn: Any, level: DualType) -> bool:
+    """Whether value and derivative are best had by one call, which vectors of numbers have not."""
+    of_numbers = level.n == 1 and isinstance(level.base, types.Float)
+    of_vectors = config.USING_SVML or vectormath.allows_approximations(context.fastmath)
+    return fn in PAIRED and of_numbers and not of_vectors
+
+
+def _alone(builder: Any, value: Any) -> Any:
+    """The same number, but LLVM makes no vector of it and others.
+
+    Of `sin` and `cos` of one number it makes one call; of vectors, two for each number.
+    """
+    kind = ir.FunctionType(value.type, [value.type])
+    name = f"llvm.arithmetic.fence.{value.type.intrinsic_name}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [value])
 
 
 def _is_recalled(fn: Any, level: DualType, tys: list[types.Type]) -> bool:

@@ -80,11 +80,13 @@ class SumOfPartials:
 
     partials: Sequence[Callable[..., Any]]
     strong: bool = True
+    total: bool = False  # they are nan, too, where the function is
 
     def factors(self, c: Call) -> list[Any]:
         """The partial derivatives by the active operands."""
         pairs = zip(c.tangents, self.partials, strict=False)
-        return [_nan_like(c, c.apply(it, c.result)) for t, it in pairs if t is not None]
+        found = [c.apply(it, c.result) for t, it in pairs if t is not None]
+        return found if self.total else [_nan_like(c, it) for it in found]
 
     def __call__(self, c: Call, factors: Sequence[Any] | None = None) -> Any:
         scale = lanes.strong_scale if self.strong else lanes.scale
@@ -176,8 +178,8 @@ _complex_power = SumOfPartials([rules.complex_power_in_base, rules.complex_power
 
 def _unary(name: str) -> Callable[[Call], Any]:
     """The rule of a function of one argument, for real and for complex numbers."""
-    strong = name not in rules.FINITE
-    on_reals = SumOfPartials([rules.derivative(name)], strong and name not in rules.BOUNDED)
+    strong, total = name not in rules.FINITE, name in rules.BOUNDED
+    on_reals = SumOfPartials([rules.derivative(name)], strong and not total, total)
     if name in rules.BY_PARTS:
         on_complex = _by_parts(name)
     else:
@@ -284,7 +286,8 @@ _KINDS += [(_constant, rules.functions(name)) for name in (*rules.CONSTANT, *rul
 #: Every function of scalars that duals have, with how its tangent is made.
 TANGENTS: dict[Any, Callable[[Call], Any]] = {}
 for _name in rules.COSTLY:
-    _rule = SumOfPartials(rules.derivatives(_name), _name not in rules.BOUNDED)
+    _total = _name in rules.BOUNDED
+    _rule = SumOfPartials(rules.derivatives(_name), not _total, _total)
     RECALLED.update(dict.fromkeys(rules.functions(_name), _rule))
 RECALLED.update(dict.fromkeys((operator.pow, operator.ipow, pow), RECALLED[np.power]))
 for _tangent, _functions in _KINDS:
