@@ -98,8 +98,22 @@ def _place(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) 
 
 def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) -> Any:
     """The dual that has its value at a pointer."""
-    dual, intp = ty.dtype, context.get_value_type(types.intp)
+    dual = ty.dtype
     place = _place(context, builder, ty, seeds, pointer)
+    tangents = _tangents(context, builder, ty, seeds, place)
+    if ty.probed:
+        along = builder.load(builder.gep(seeds.probe, [place]))
+        along = context.cast(builder, along, types.float64, dual.base)
+        tangents = lanes.put(context, builder, dual.lanes, tangents, dual.n - 1, along)
+    value = arrayobj.load_item(context, builder, ty.array, pointer)
+    return pack(context, builder, dual, value, tangents)
+
+
+def _tangents(context: Any, builder: Any, ty: SeedsType, seeds: Any, place: Any) -> Any:
+    """The tangents of an item, but for the lane of a direction."""
+    dual, intp = ty.dtype, context.get_value_type(types.intp)
+    if ty.probed and dual.n == 1:
+        return lanes.zero(context, dual.lanes)
     if ty.coloured:  # of which none is out of range, but -1 for no colour
         lane = builder.sext(builder.load(builder.gep(seeds.lanes, [place])), intp)
         row = builder.add(lane, intp(1))
@@ -110,13 +124,7 @@ def item(context: Any, builder: Any, ty: SeedsType, seeds: Any, pointer: Any) ->
     row = builder.mul(row, intp(dual.n))
     table = cgutils.gep_inbounds(builder, _units(context, builder.module, dual.lanes), 0, row)
     stored = context.data_model_manager[dual.lanes].get_data_type().as_pointer()
-    tangents = context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
-    if ty.probed:
-        along = builder.load(builder.gep(seeds.probe, [place]))
-        along = context.cast(builder, along, types.float64, dual.base)
-        tangents = lanes.put(context, builder, dual.lanes, tangents, dual.n - 1, along)
-    value = arrayobj.load_item(context, builder, ty.array, pointer)
-    return pack(context, builder, dual, value, tangents)
+    return context.unpack_value(builder, dual.lanes, builder.bitcast(table, stored))
 
 
 def _units(context: Any, module: Any, ty: Lanes) -> Any:

@@ -219,7 +219,7 @@ class SeedsType(types.ArrayCompatible, types.IterableType):
 
     `array` is its type in the primal; `entries` that of the results that `f` is to allocate, if
     they go with it. Lanes are those of colours or, if not `coloured`, items have one behind the
-    other. It is `probed` if the last lane of each item is that of a direction.
+    other. It is `probed` if the last lane of each item is that of a direction; a single lane is.
     """
 
     is_internal = True  # as for duals

@@ -14,6 +14,7 @@ from dualgrad.compile.frontend import typed
 from dualgrad.compile.itemwise import allocation, is_itemwise
 from dualgrad.sparse import columns
 from dualgrad.transforms.columns import Columns
+from dualgrad.transforms.pushforward import Pushforward
 from tests.complexstep import assert_same_bits, jacobians
 from tests.programs import d_rosenbrock
 
@@ -882,3 +883,73 @@ def test_sums_are_those_of_numba(x: np.ndarray) -> None:
             assert_same_bits(value, expected)
             assert row.dtype == single.dtype
             assert {*row.tolist()} <= {0.0, row.max(initial=0.0)}  # of items that are left out
+
+
+# ------------------------------------------------------------------------------------ directions
+
+
+@pytest.mark.parametrize("f", [*BOTH, *SEEDS], ids=lambda f: f.__name__)
+def test_directions(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tangents are read where they are: no array of duals is made of an argument."""
+    monkeypatch.delattr(Pushforward, "seed")
+    [dense] = jacobians(f.py_func, X)
+    direction = np.cos(np.arange(12.0))
+    value, found = dg.jvp(f, cache=False)((X,), (direction,))
+    np.testing.assert_allclose(value, f.py_func(X), rtol=1e-14)
+    np.testing.assert_allclose(found, dense @ direction, rtol=1e-13, atol=1e-13)
+
+
+def test_directions_of_all_kinds() -> None:
+    """Some are read where they are, some are not, and one argument has none."""
+    args = np.array(2.0), X[:6].reshape(2, 3), X[6:9], X[9:]
+    along = tuple(np.cos(it) for it in args)
+    layouts = along, (along[0], np.asfortranarray(along[1]), None, along[3][::-1])
+    for tangents in layouts:
+        value, found = dg.jvp(of_several)(args, tangents)
+        expected = 0.0, 0.0
+        for k, tangent in enumerate(tangents):
+            if tangent is not None:
+                parts = dg.jacobian(of_several, argnums=k)(*args)
+                axes = tangent.ndim
+                expected = tuple(
+                    it + np.tensordot(part, tangent, axes)
+                    for it, part in zip(expected, parts, strict=True)
+                )
+        for mine, its, number in zip(found, expected, of_several(*args), strict=True):
+            np.testing.assert_allclose(mine, its, rtol=1e-13)
+            assert np.shape(mine) == np.shape(number)
+        assert_same_bits(value[0], of_several(*args)[0])
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+def test_inputs_of_directions(name: str, kind: Any) -> None:
+    x, tangent = LAYOUTS[name], np.arange(12).astype(kind)
+    if not {x.dtype.kind, tangent.dtype.kind} & {"f"}:
+        with pytest.raises(TypeError, match="no argument has a tangent"):
+            dg.jvp(expression)((x,), (tangent,))
+        return
+    [dense] = jacobians(expression.py_func, x.astype(float))
+    value, found = dg.jvp(expression)((x,), (tangent,))
+    assert found.dtype == value.dtype == np.result_type(expression(x).dtype, np.float32)
+    tolerance = 1e-5 if x.dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(found, dense @ tangent, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(11,), (13,), (1,), (0,)])
+def test_directions_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="its shape is not that of primals"):
+        dg.jvp(empty_like)((X,), (np.ones(shape),))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 33])
+def test_a_direction_in_compiled_code(n: int) -> None:
+    along = dg.jvp(empty_like)
+
+    @njit
+    def twice(x, t):
+        return along((x,), (t,))[1] + along((t,), (x,))[1]
+
+    x, t = np.linspace(0.5, 1.5, n), np.linspace(2.0, 3.0, n)
+    expected = along((x,), (t,))[1] + along((t,), (x,))[1]
+    np.testing.assert_array_equal(twice(x, t), expected)

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from numba.core import types
+from numba.core.errors import NumbaError
 
+from dualgrad.seeds import seeds
 from dualgrad.transforms.checks import differentiable
 from dualgrad.transforms.plans import JvpPlan
+from dualgrad.transforms.seeded import Seeded, is_seeded
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 from dualgrad.types import DualType
 
 
 def kernel(plan: JvpPlan, arg_types: Any) -> Any:
     """The kernel for these types as a Python function."""
-    sweep = Pushforward(plan, *arg_types)
+    sweep = _sweep(plan, *arg_types)
     text = sweep.source()  # which also says what names it uses
     return compiled(plan.name, text, sweep.names)
+
+
+def _sweep(plan: JvpPlan, primals: Any, tangents: Any) -> Pushforward:
+    """One without arrays of duals for arguments, if there can be one."""
+    moving, arg_types = tangents_of(plan, primals, tangents)
+    if any(_is_seeded(plan, arg_types, tangents, k) for k in moving):
+        with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise
+            return SeededPushforward(plan, primals, tangents)
+    return Pushforward(plan, primals, tangents)
+
+
+def _is_seeded(plan: JvpPlan, arg_types: Any, tangents: Any, k: int) -> bool:
+    """Whether the tangents of an argument can be read where they are."""
+    ty, tangent = arg_types[k], tangents[k]
+    in_row = isinstance(tangent, types.Array) and tangent.layout == "C"
+    if not in_row or tangent.dtype != types.float64 or tangent.ndim != getattr(ty, "ndim", None):
+        return False
+    return is_seeded(plan.function, arg_types, k)
 
 
 def tangents_of(
@@ -93,7 +115,8 @@ class Pushforward(Sweep):
     def source(self) -> str:
         body = [*self._seed(), *self.buffer(), *self.run()]
         for o in self.outputs:
-            body += [*self.value(o), *self._read(o)]
+            body += self._read(o)
+        body += self._kept()
         values, directions = (
             tupled([f"{letter}{o.i}" for o in self.outputs], self.one_output) for letter in "vr"
         )
@@ -104,22 +127,63 @@ class Pushforward(Sweep):
         for k in range(len(self.tangents)):
             yield f"a{k} = primals[{k}]"
         for it in self.inputs:
-            k = it.k
-            if not it.is_array:
-                yield f"d{k}_1 = with_tangent(a{k}, tangents[{k}], D{k}_1)"
-                continue
-            yield from same_shape(k)
+            if it.is_array:
+                yield from same_shape(it.k)
+            yield from self.seed(it)
+
+    def seed(self, it: Input) -> Iterator[str]:
+        """Make the duals of one argument."""
+        k = it.k
+        if not it.is_array:
+            yield f"d{k}_1 = with_tangent(a{k}, tangents[{k}], D{k}_1)"
+        else:
             yield f"d{k}_1 = as_array_of(a{k}, D{k}_1)"
             yield f"copy_lane(d{k}_1, tangents[{k}])"
 
+    def _kept(self) -> Iterator[str]:
+        """Lines after the last use of what an argument borrows."""
+        return iter(())
+
     def _read(self, o: Output) -> Iterator[str]:
-        """Copy the lane of one output to `r`."""
+        """Copy the value of one output to `v`, its lane to `r`."""
         i = o.i
         self.names[f"R{i}"] = self.derivative_type(o, self.dual)
-        if not o.is_array:
-            yield f"r{i} = lane(y{i}_1, 0)" if o.active else f"r{i} = R{i}(0.0)"
-            return
-        yield f"r{i} = {'empty' if o.active else 'np.zeros'}(y{i}_1.shape, R{i})"
-        if o.active:
+        if not o.active:
+            yield from self.value(o)
+            yield f"r{i} = np.zeros(y{i}_1.shape, R{i})" if o.is_array else f"r{i} = R{i}(0.0)"
+        elif not o.is_array:
+            yield from self.value(o)
+            yield f"r{i} = lane(y{i}_1, 0)"
+        else:
+            yield f"v{i} = empty(y{i}_1.shape, R{i})"
+            yield f"r{i} = empty(y{i}_1.shape, R{i})"
             yield f"for m in range(r{i}.size):"
-            yield f"    store_at(r{i}, m, lane(item_at(g{i}_1, m), 0))"
+            yield f"    item = item_at(g{i}_1, m)"
+            yield f"    store_at(v{i}, m, {self.value_of('item')})"
+            yield f"    store_at(r{i}, m, lane(item, 0))"
+
+
+class SeededPushforward(Pushforward):
+    """The same without arrays of duals for those arguments of which `f` takes but items."""
+
+    def __init__(self, plan: JvpPlan, primals: Any, tangents: Any) -> None:
+        super().__init__(plan, primals, tangents)
+        self.names["seeds"] = seeds
+        self.names |= {f"S{it.k}": it.buffer for it in self.inputs}
+
+    def _input(self, k: int, outer: Any) -> Input:
+        usual = super()._input(k, outer)
+        if not _is_seeded(self.plan, self.types, self.tangents, k):
+            return usual
+        return Seeded(k, usual.type, usual.dual, probed=True)
+
+    def seed(self, it: Input) -> Iterator[str]:
+        if isinstance(it, Seeded):
+            k = it.k
+            yield f"d{k}_1 = seeds(borrowed(a{k}), 0, tangents[{k}], None, S{k})"
+        else:
+            yield from super().seed(it)
+
+    def _kept(self) -> Iterator[str]:
+        for it in self.inputs:
+            yield f"keep(a{it.k})"
