@@ -7,7 +7,6 @@ of "no": what is not known to be a use of items, or a view, makes an ordinary ar
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from dualgrad.compile.callees import (
     is_library,
 )
 from dualgrad.compile.frontend import Typed, derived, is_object_mode, typed
+from dualgrad.compile.statements import Statements
 from dualgrad.types import is_item, is_view
 
 _SHAPES = frozenset("size shape ndim".split())
@@ -46,23 +46,24 @@ def is_itemwise(
     if call not in known:
         known[call] = False  # where it calls itself
         code = typed(dispatcher, arg_types)
-        names = [it.target.name for it in _assignments(code) if _is_argument(it.value, k)]
+        statements = Statements(code)
+        names = {name for name in statements.made if _is_argument(statements.value(name), k)}
         is_array = all(isinstance(code.typemap[name], types.Array) for name in names)  # no `*args`
-        known[call] = is_array and _Uses(code, set(names), written).are_items()
+        known[call] = is_array and Uses(statements, names, written).are_items()
     found: bool = known[call]
     return found
 
 
 def allocation(code: Typed) -> ir.Assign | None:
     """The allocation of the result of a function that does no more with it than to set items."""
-    made = {it.target.name: it for it in _assignments(code)}
-    roots = {_origin(made, name) for name in _returned(code)}
+    statements = Statements(code)
+    roots = {_origin(statements, it.value.name) for it in statements.returns}
     if len(roots) != 1:
         return None
-    statement = made.get(roots.pop())
-    if statement is None or not _allocates(code, statement):
+    [statement, *others] = statements.made.get(roots.pop(), [None])
+    if statement is None or others or not _allocates(code, statement):
         return None
-    uses = _Uses(code, {statement.target.name}, written=True, result=statement)
+    uses = Uses(statements, {statement.target.name}, written=True, result=statement)
     return statement if uses.are_items() else None
 
 
@@ -76,39 +77,27 @@ def is_like(code: Typed, allocation: ir.Assign) -> bool:
     return callee_name(code, allocation.value) in _LIKE
 
 
-def _assignments(code: Typed) -> Iterator[ir.Assign]:
-    for block in code.func_ir.blocks.values():
-        yield from block.find_insts(ir.Assign)
-
-
 def _is_argument(value: Any, k: int) -> bool:
     return isinstance(value, ir.Arg) and value.index == k
 
 
-def _returned(code: Typed) -> Iterator[str]:
-    for block in code.func_ir.blocks.values():
-        for statement in block.find_insts(ir.Return):
-            yield statement.value.name
-
-
-def _origin(made: dict[str, ir.Assign], name: str) -> str:
+def _origin(statements: Statements, name: str) -> str:
     """The variable of which another is a name or another shape."""
-    while name in made:
-        value = made[name].value
+    while True:
+        value = statements.value(name)
         if isinstance(value, ir.Var):
             name = value.name
         elif isinstance(value, ir.Expr) and value.op == "cast":
             name = value.value.name
-        elif isinstance(value, ir.Expr) and value.op == "call" and value.func.name in made:
-            method = made[value.func.name].value
+        elif isinstance(value, ir.Expr) and value.op == "call":
+            method = statements.value(value.func.name)
             if not (isinstance(method, ir.Expr) and method.op == "getattr"):
-                break
+                return name
             if method.attr not in _RESHAPES:
-                break
+                return name
             name = method.value.name
         else:
-            break
-    return name
+            return name
 
 
 def _allocates(code: Typed, statement: ir.Assign) -> bool:
@@ -128,7 +117,7 @@ def _allocates(code: Typed, statement: ir.Assign) -> bool:
     return callee_name(code, expr) in _BY_SHAPE and is_item(given, ty.ndim)
 
 
-def _is_elementwise(function: Any) -> bool:
+def is_elementwise(function: Any) -> bool:
     """Whether a ufunc or operator has a rule, and takes each item of an array by itself."""
     from dualgrad.arrays.elementwise import OPERATORS  # which code on disk does not need
     from dualgrad.scalars import TANGENTS
@@ -154,10 +143,10 @@ def _takes(statement: Any, name: str) -> bool:
 
 
 @dataclass
-class _Uses:
+class Uses:
     """All uses of an array, by any of its names."""
 
-    code: Typed
+    statements: Statements
     names: set[str]
     written: bool
     #: the allocation, if it is what the function returns
@@ -165,26 +154,30 @@ class _Uses:
     #: bound methods that give it another shape
     methods: set[str] = field(default_factory=set)
 
+    @property
+    def code(self) -> Typed:
+        """The function."""
+        return self.statements.code
+
     def are_items(self) -> bool:
         """Whether all of them are uses of one item, or of the shape."""
         size = 0
-        while size != len(self.names) + len(self.methods):
-            size = len(self.names) + len(self.methods)
-            for block in self.code.func_ir.blocks.values():
-                for statement in block.body:
-                    if self._concerns(statement) and not self._is_allowed(statement):
-                        return False
-        targets = [it.target.name for it in _assignments(self.code)]
-        return all(targets.count(name) == 1 for name in self.names | self.methods)
+        while size != len(self.followed):
+            size = len(self.followed)
+            statements = [it for name in self.followed for it in self.statements.of[name]]
+            if not all(map(self._is_allowed, statements)):
+                return False
+        if self.result is not None and not all(map(self._is_allowed, self.statements.returns)):
+            return False
+        return all(len(self.statements.made[name]) == 1 for name in self.followed)
 
-    def _concerns(self, statement: Any) -> bool:
-        if isinstance(statement, ir.Return) and self.result is not None:
-            return True
-        found = {var.name for var in statement.list_vars()}
-        return not found.isdisjoint(self.names | self.methods)
+    @property
+    def followed(self) -> set[str]:
+        """The variables whose uses are looked at."""
+        return self.names | self.methods
 
     def _is_allowed(self, statement: Any) -> bool:
-        if isinstance(statement, ir.Return):
+        if isinstance(statement, ir.Return):  # of one of its names, or of another array
             return self.result is not None and statement.value.name in self.names
         if isinstance(statement, (ir.SetItem, ir.StaticSetItem)):
             return self._sets(statement)
@@ -225,7 +218,7 @@ class _Uses:
             return self._is_view(expr, target)
         if expr.op == "getiter":
             return self._has_one_axis(expr.value.name)
-        return expr.op in ("binop", "unary") and _is_elementwise(expr.fn)
+        return expr.op in ("binop", "unary") and is_elementwise(expr.fn)
 
     def _is_view(self, expr: ir.Expr, target: str) -> bool:
         """Whether a part of the array is taken by slices."""
@@ -261,17 +254,13 @@ class _Uses:
                 goes_back = goes_back and statement.value.name == changed
                 same = goes_back and _place_of(statement) == _place_of(body[0].value)
                 return same and self._users_of(item) == self._users_of(changed) == 1
-            elif self._concerns(statement):
+            elif any(var.name in self.followed for var in statement.list_vars()):
                 return False  # it may set the item
         return False
 
     def _users_of(self, name: str) -> int:
         """How many statements use a variable."""
-        return sum(
-            _takes(statement, name)
-            for block in self.code.func_ir.blocks.values()
-            for statement in block.body
-        )
+        return sum(_takes(statement, name) for statement in self.statements.of[name])
 
     def _is_number(self, name: str) -> bool:
         return isinstance(self.code.typemap[name], (types.Number, types.Boolean))
@@ -322,7 +311,7 @@ class _Uses:
             return True
         if key in _LOOPS and not self.written and not expr.kws and expr.vararg is None:
             return all(map(self._has_one_axis, given & self.names))
-        if isinstance(key, np.ufunc) and not self.written and _is_elementwise(key):
+        if isinstance(key, np.ufunc) and not self.written and is_elementwise(key):
             return len(expr.args) == key.nin and not expr.kws and expr.vararg is None
         alone = len(expr.args) == 1 and not expr.kws and expr.vararg is None and not self.written
         if not alone or not is_library(key):
