@@ -48,6 +48,16 @@ def jacobians(f: Callable[..., Any], x: np.ndarray, *args: Any) -> list[np.ndarr
     return [np.stack(c, axis=-1).reshape(c[0].shape + x.shape) for c in zip(*columns, strict=True)]
 
 
+def in_python(f: Callable[..., Any]) -> Callable[..., Any]:
+    """An `@njit` function in Python, with those that it calls; their new arrays are complex."""
+    function = f.py_func  # type: ignore[attr-defined]
+    names: dict[str, Any] = {**function.__globals__, "np": _ComplexNumPy()}
+    for name, it in names.items():
+        if hasattr(it, "py_func"):
+            names[name] = FunctionType(it.py_func.__code__, names, closure=it.py_func.__closure__)
+    return FunctionType(function.__code__, names, closure=function.__closure__)
+
+
 def assert_same_bits(got: Any, want: Any) -> None:
     """Equal in shape, dtype, value and sign of zero; nan equals nan."""
     got, want = np.asarray(got), np.asarray(want)

@@ -902,7 +902,7 @@ def test_directions(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_directions_of_all_kinds() -> None:
     """Some are read where they are, some are not, and one argument has none."""
     args = np.array(2.0), X[:6].reshape(2, 3), X[6:9], X[9:]
-    along = tuple(np.cos(it) for it in args)
+    along = tuple(np.asarray(np.cos(it)) for it in args)
     layouts = along, (along[0], np.asfortranarray(along[1]), None, along[3][::-1])
     for tangents in layouts:
         value, found = dg.jvp(of_several)(args, tangents)

@@ -64,7 +64,7 @@ class _Total:
         return self.context.compile_internal(self.builder, mean, of_size, (total, size))
 
 
-def _broadcast(context: Any, builder: Any, ndim: int, shapes: list[Any]) -> list[Any]:
+def broadcast(context: Any, builder: Any, ndim: int, shapes: list[Any]) -> list[Any]:
     """The shape of a loop over arrays of some shapes, as NumPy has it."""
     intp = context.get_value_type(types.intp)
     found = [intp(1)] * ndim
@@ -88,7 +88,7 @@ def _build(context: Any, builder: Any, ty: Any, input_types: Any, inputs: Any) -
     if not isinstance(ty, TotalType):
         return _build_array(context, builder, ty, input_types, inputs)
     shapes = [getattr(it, "shape", ()) for it in inputs]
-    return _Total(context, builder, ty, _broadcast(context, builder, ty.ndim, shapes))
+    return _Total(context, builder, ty, broadcast(context, builder, ty.ndim, shapes))
 
 
 npyimpl._build_array = _build

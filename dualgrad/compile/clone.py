@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial, update_wrapper
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from numba.core import compiler, ir, types
@@ -56,10 +57,12 @@ class _Promote(Pass):
             for name, ty in state.locals.items():
                 if name in code.typemap and activity.is_active(name):
                     state.locals = {**state.locals, name: promoted(ty, level)}
-            inline, deferred = state.flags.forceinline, state.pipeline.deferred
+            deferred, as_items = state.pipeline.deferred, state.pipeline.as_items
             fastmath = state.flags.fastmath
             of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)
-            Rewriter(code, level, activity, state.args, of_callee, inline).run()
+            rewriter = Rewriter(code, level, activity, state.args, of_callee, as_items)
+            rewriter.run()
+            state.pipeline.short = rewriter.short
             state.targetctx = apart(state.targetctx)
             kind = DeferredLibrary if deferred else CloneLibrary
             state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -105,6 +108,10 @@ class _CloneCompiler(compiler.CompilerBase):
     result: DualType | None = None
     #: whether it is optimised as a part of its callers only
     deferred = False
+    #: whether it returns the items of a short array in a tuple
+    as_items = False
+    #: the arrays that are on the stack: how many items they have
+    short: Mapping[str, int] = MappingProxyType({})
     #: what functions that it calls took it to return, by the types of its arguments
     assumed: dict[tuple[types.Type, ...], set[types.Type]]
 
@@ -130,6 +137,7 @@ class Clone(DerivedDispatcher):
         inline: bool = False,
         deferred: bool = False,
         fastmath: Any = False,
+        as_items: bool = False,
     ) -> None:
         options = {
             "fastmath": fastmath,  # or Numba would take that of whatever is being compiled
@@ -144,12 +152,13 @@ class Clone(DerivedDispatcher):
             "result": result,
             "from_python": from_python,
             "deferred": deferred or inline,
+            "as_items": as_items or inline,
             "assumed": {},
         }
         pipeline = type("_CloneCompiler", (_CloneCompiler,), parts)
         # A recursive function comes back to its usual clone while this one is compiled: Numba would
         # take that for the same function.
-        apart = from_python or inline
+        apart = from_python or inline or as_items
         py_func = _copied(original.py_func) if apart else original.py_func
         super().__init__(py_func, original.locals, options, pipeline)
         self.original, self.assumed = original, parts["assumed"]
@@ -197,6 +206,7 @@ def clone_of(
     inline: bool = False,
     deferred: bool = False,
     fastmath: Any = False,
+    as_items: bool = False,
 ) -> Dispatcher:
     """The clone of an `@njit` function.
 
@@ -204,7 +214,8 @@ def clone_of(
     writes derivatives into them. One that is `inline` becomes part of its caller's machine code,
     and may return the items of an array instead of that. One that is `deferred`, as callees of such
     a clone are, is optimised as a part of its callers only. `fastmath` is what it takes from its
-    caller if it has no such option itself, as Numba does it.
+    caller if it has no such option itself, as Numba does it. One that is called `as_items` returns
+    a tuple in place of a short array.
     """
     if hasattr(original, "for_duals"):  # a transform, or a function with a rule of its own
         return original.for_duals()
@@ -212,7 +223,7 @@ def clone_of(
         original = original.original
     known = derived(original, "clones")
     fastmath = FastMathOptions(original.targetoptions.get("fastmath", fastmath))
-    key = result, inline, deferred, frozenset(fastmath.flags)
+    key = result, inline, deferred, frozenset(fastmath.flags), as_items
     if key not in known:
-        known[key] = Clone(original, result, False, inline, deferred, fastmath)
+        known[key] = Clone(original, result, False, inline, deferred, fastmath, as_items)
     return known[key]

@@ -21,6 +21,7 @@ from numba.core.typed_passes import NopythonRewrites
 
 from dualgrad.arrays.sums import TotalType
 from dualgrad.compile.frontend import Pass
+from dualgrad.compile.short import OnStack
 from dualgrad.types import DualType, primal
 
 _FUNCTIONS = {np.sum: "sum", np.mean: "mean"}
@@ -57,6 +58,7 @@ class _Fuse(Pass):
 
 def fuse(pm: Any) -> None:
     """Let a pipeline do so, once array expressions are known."""
+    pm.add_pass_after(OnStack, NopythonRewrites)
     pm.add_pass_after(_Fuse, NopythonRewrites)
 
 

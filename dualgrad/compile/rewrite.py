@@ -21,6 +21,7 @@ from numba.extending import register_jitable
 from numba.np.ufunc.dufunc import DUFunc
 from numba.typed import Dict, List
 
+from dualgrad.arrays.short import gathered, on_stack, zeros_on_stack
 from dualgrad.arrays.values import values
 from dualgrad.compile.activity import Activity
 from dualgrad.compile.buffers import is_buffer
@@ -29,6 +30,8 @@ from dualgrad.compile.fields import refuse_writes_to_fields
 from dualgrad.compile.frontend import Typed, carries_dual
 from dualgrad.compile.promote import converted, promote, promoted
 from dualgrad.compile.results import kept_results
+from dualgrad.compile.short import BY_LENGTH, returned_arrays, short_arrays
+from dualgrad.compile.statements import Statements
 from dualgrad.compile.unrolled import item_of_type
 from dualgrad.instances import new_instance
 from dualgrad.types import DualType, over
@@ -47,7 +50,7 @@ def empty_dict(key: Any, value: Any) -> Any:
 
 
 @register_jitable
-def empty_array(dtype: Any, count: int) -> Any:
+def empty_array(count: int, dtype: Any) -> Any:
     """A new array with one axis."""
     return np.empty(count, dtype)
 
@@ -75,20 +78,21 @@ class Rewriter:
         dual: DualType,
         activity: Activity,
         arg_types: Sequence[types.Type],
-        clone_of: Callable[[Any, DualType | None], Any],
-        inline: bool = False,
+        clone_of: Callable[..., Any],
+        as_items: bool = False,
     ) -> None:
         self.code, self.dual, self.activity = code, dual, activity
-        self.arg_types, self.clone_of, self.inline = arg_types, clone_of, inline
+        self.arg_types, self.clone_of, self.as_items = arg_types, clone_of, as_items
 
     def run(self) -> None:
         func_ir = self.code.func_ir
-        self.users = self._users()
+        self.users = Statements(self.code).of
         self.effect = self.activity.summary(len(self.arg_types))
         refuse_writes_to_fields(self.code, self.activity, self.dual, self.arg_types)
         self.kept = kept_results(self.code, self.arg_types)
         self.literals = self._array_literals()
-        self.returned = self._returned_literals() if self.inline else set()
+        self.returned = self._returned() if self.as_items else {}
+        self.short = short_arrays(self.code, self.dual, bool(self.returned))
         for block in func_ir.blocks.values():
             body: list[Any] = []
             for statement in block.body:
@@ -129,11 +133,22 @@ class Rewriter:
         elif isinstance(value, ir.Expr) and value.op == "cast":
             value = self._result(value, new)
         if self._is_allocation(statement.value) and self.activity.is_active(target.name):
+            made = callee_name(self.code, value) if getattr(value, "op", "") == "call" else ""
+            if target.name in self.short and made in BY_LENGTH:
+                room = self._room(zeros_on_stack, target.name, self.short[target.name], new)
+                return [*new.body, ir.Assign(room, target, loc)]
             value = new.call(promote, new.assign(value), new.constant(self.dual))
         return [*new.body, ir.Assign(value, target, loc)]
 
     def _result(self, cast: Any, new: _Builder) -> Any:
-        """A number that is returned: a dual if another is, as recursive calls may know it alone."""
+        """A number that is returned: a dual if another is, as recursive calls may know it alone.
+
+        Of a short array the items are returned.
+        """
+        if cast.value.name in self.returned:
+            items = new.items(cast.value, self.returned[cast.value.name])
+            tuple_ = new.call(items_of_array(len(items)), *items)
+            return ir.Expr.cast(new.assign(tuple_), cast.loc)
         if not self.effect.active_result or len(self.activity.returns) == 1:
             return cast
         value = self._joined(cast.value, self.code.return_type, new)
@@ -244,15 +259,6 @@ class Rewriter:
         ty = ty.this if isinstance(ty, types.BoundFunction) else ty
         return isinstance(ty, _CONTAINERS) and self.activity.is_active(var.name)
 
-    def _users(self) -> dict[str, list[Any]]:
-        """The statements in which each variable stands."""
-        users: dict[str, list[Any]] = {}
-        for block in self.code.func_ir.blocks.values():
-            for statement in block.body:
-                for var in statement.list_vars():
-                    users.setdefault(var.name, []).append(statement)
-        return users
-
     def _is_compared(self, name: str) -> bool:
         """Whether a tuple is only given to `min` or `max`, to which a constant is not a dual."""
         calls = [
@@ -329,18 +335,19 @@ class Rewriter:
             if not given and not wanted:
                 return expr
             buffer = is_buffer(self.code.typemap[target.name])
-            clone = self.clone_of(dispatcher, self.dual if wanted and buffer else None)
+            short = wanted and target.name in self.short
+            result = self.dual if wanted and buffer else None
+            clone = self.clone_of(dispatcher, result, as_items=short)
             fixed = positional(dispatcher)
             args = [*expr.args[:fixed], *self._alike(expr.args[fixed:], new)]
-            return _with(expr, func=new.constant(clone), args=args)
+            call = _with(expr, func=new.constant(clone), args=args)
+            return new.call(gathered, new.assign(call)) if short else call
         if isinstance(kind, types.NumberClass) and given:
             lifted = self._lifted(kind)
             return expr if lifted is None else new.call(converted, *expr.args, new.constant(lifted))
         items = self.literals.get(expr.args[0].name) if expr.args else None
         if items is not None and given and self._are_numbers(items):
-            if target.name in self.returned:
-                return self._items(self.code.typemap[target.name], items, new)
-            return self._filled(self.code.typemap[target.name], items, new)
+            return self._filled(target.name, items, new)
         key = getattr(kind, "typing_key", None)
         if isinstance(key, DUFunc) and given:
             return _with(expr, func=new.constant(for_any_types(key)))
@@ -363,45 +370,31 @@ class Rewriter:
         kws = [(name, self._dual_dtype(var, new)) for name, var in expr.kws]
         return _with(expr, args=args, kws=kws)
 
-    def _returned_literals(self) -> set[str]:
-        """The arrays ``np.array([...])`` of numbers that are returned and nothing else.
+    def _returned(self) -> dict[str, int]:
+        """The short arrays that are returned, if they hold duals: how many.
 
         A caller that only reads the items had better get a tuple: the array would cost as much as
-        a small function. There are none unless all that the function returns are such arrays.
+        a small function.
         """
-        func_ir, found = self.code.func_ir, {}
-        for block in func_ir.blocks.values():
-            if not isinstance(block.terminator, ir.Return):
-                continue
-            value = func_ir.get_definition(block.terminator.value)
-            while isinstance(value, ir.Expr) and value.op == "cast":
-                name, value = value.value.name, func_ir.get_definition(value.value)
-            made = isinstance(value, ir.Expr) and value.op == "call" and not value.kws
-            items = self.literals.get(value.args[0].name) if made and len(value.args) == 1 else None
-            if items is None or not self._are_numbers(items) or len(self.users[name]) > 2:
-                return set()
-            if not any(self.activity.is_active(var.name) for var in items):
-                return set()
-            found[name] = len(items)
-        return set(found) if len(set(found.values())) == 1 else set()
-
-    def _items(self, ty: Any, items: list[Any], new: _Builder) -> Any:
-        """A tuple in place of the array of these numbers."""
-        dual = new.constant(promoted(ty.dtype, self.dual))
-        items = [new.assign(new.call(converted, item, dual)) for item in items]
-        return new.call(items_of_array(len(items)), *items)
+        found = returned_arrays(self.code)
+        return found if all(map(self.activity.is_active, found)) else {}
 
     def _are_numbers(self, items: list[Any]) -> bool:
         kinds = [self.code.typemap[var.name] for var in items]
         return all(isinstance(kind, (types.Number, types.Boolean)) for kind in kinds)
 
-    def _filled(self, ty: Any, items: list[Any], new: _Builder) -> Any:
+    def _filled(self, name: str, items: list[Any], new: _Builder) -> Any:
         """``np.array([...])`` of numbers: an array to which they are written one by one."""
-        dtype, count = new.constant(promoted(ty.dtype, self.dual)), new.constant(len(items))
-        array = new.assign(new.call(empty_array, dtype, count))
+        room = on_stack if name in self.short else empty_array
+        array = new.assign(self._room(room, name, len(items), new))
         for k, item in enumerate(items):
             new.body.append(ir.SetItem(array, new.constant(k), item, array.loc))
         return array
+
+    def _room(self, function: Any, name: str, count: int, new: _Builder) -> Any:
+        """The call of what makes an array of so many items for a variable."""
+        item = promoted(self.code.typemap[name].dtype, self.dual)
+        return new.call(function, new.constant(count), new.constant(item))
 
     def _dual_dtype(self, var: Any, new: _Builder) -> Any:
         """A dtype argument that names a float, naming the dual instead."""
@@ -434,6 +427,11 @@ class _Builder:
 
     def promoted(self, var: Any, dual: DualType) -> Any:
         return self.assign(self.call(promote, var, self.constant(dual)))
+
+    def items(self, array: Any, count: int) -> list[Any]:
+        """Those of an array that has so many."""
+        indices = [self.constant(k) for k in range(count)]
+        return [self.assign(ir.Expr.getitem(array, index, self.loc)) for index in indices]
 
     def call(self, function: Any, *args: Any) -> Any:
         return ir.Expr.call(self.constant(function), args, (), self.loc)

@@ -11,7 +11,6 @@ from numba.np import arrayobj
 
 from dualgrad import lanes
 from dualgrad.calls import pack
-from dualgrad.layout import LINE
 
 
 @intrinsic
@@ -70,30 +69,6 @@ def put_seeded(typingctx: Any, duals: Any, i: Any, number: Any, k: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(duals, types.intp, number, types.intp), codegen
-
-
-@intrinsic(prefer_literal=True)
-def on_stack(typingctx: Any, size: Any, dual: Any) -> Any:
-    """A vector of so many duals, in no memory that needs to be freed.
-
-    LLVM keeps its items in registers if the code that uses them has constant indices.
-    """
-    item, n = dual.instance_type, size.literal_value
-    ty = types.Array(item, 1, "C")
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        stored, intp = context.get_data_type(item), context.get_value_type(types.intp)
-        slot = cgutils.alloca_once(builder, ir.ArrayType(stored, n))
-        slot.align = LINE
-        array = context.make_array(ty)(context, builder)
-        itemsize = intp(context.get_abi_sizeof(stored))
-        arrayobj.populate_array(
-            array, data=builder.bitcast(slot, stored.as_pointer()), shape=[intp(n)],
-            strides=[itemsize], itemsize=itemsize, meminfo=None,
-        )  # fmt: skip
-        return array._getvalue()
-
-    return ty(size, dual), codegen
 
 
 @intrinsic(prefer_literal=True)

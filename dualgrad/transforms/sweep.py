@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from dualgrad.arrays.short import on_stack
 from dualgrad.calls import join
 from dualgrad.compile.activity import Summary, summarise
 from dualgrad.compile.buffers import is_buffer
@@ -107,7 +108,7 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         draws.as_it_is, draws.draw_like, draws.kept_draws, draws.note_draws,
         draws.redraw, lanes_io.number_at,
         lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
-        lanes_io.lane_at, lanes_io.on_stack, lanes_io.put_known,
+        lanes_io.lane_at, lanes_io.put_known, on_stack,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
         lanes_io.with_tangent, extents.extents_meet, together, extents.memories_meet,

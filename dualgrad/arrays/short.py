@@ -1,0 +1,93 @@
+"""Short arrays on the stack: nothing is allocated, and LLVM keeps their items in registers.
+
+They are arrays like others, but that nothing counts who refers to them: `compile.short` knows which
+end with the function that makes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np import arrayobj, npyimpl
+
+from dualgrad.arrays.sums import broadcast
+from dualgrad.layout import LINE
+
+
+def _on_stack(context: Any, builder: Any, ty: types.Array, size: int) -> Any:
+    """Emit an array with one axis, whose items are not set."""
+    stored, intp = context.get_data_type(ty.dtype), context.get_value_type(types.intp)
+    slot = cgutils.alloca_once(builder, ir.ArrayType(stored, size))
+    slot.align = LINE
+    array = context.make_array(ty)(context, builder)
+    itemsize = intp(context.get_abi_sizeof(stored))
+    arrayobj.populate_array(
+        array, data=builder.bitcast(slot, stored.as_pointer()), shape=[intp(size)],
+        strides=[itemsize], itemsize=itemsize, meminfo=None,
+    )  # fmt: skip
+    return array
+
+
+@intrinsic(prefer_literal=True)
+def on_stack(typingctx: Any, size: Any, item: Any) -> Any:
+    """An array of so many items, which are not set."""
+    ty = types.Array(item.instance_type, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _on_stack(context, builder, ty, size.literal_value)._getvalue()
+
+    return ty(size, item), codegen
+
+
+@intrinsic(prefer_literal=True)
+def zeros_on_stack(typingctx: Any, size: Any, item: Any) -> Any:
+    """The same, filled with zeros."""
+    ty = types.Array(item.instance_type, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = _on_stack(context, builder, ty, size.literal_value)
+        cgutils.memset(builder, array.data, builder.mul(array.itemsize, array.nitems), 0)
+        return array._getvalue()
+
+    return ty(size, item), codegen
+
+
+@intrinsic
+def gathered(typingctx: Any, items: Any) -> Any:
+    """The items of a tuple as an array."""
+    ty = types.Array(items.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = _on_stack(context, builder, ty, len(items))
+        for k, item in enumerate(cgutils.unpack_tuple(builder, args[0])):
+            pointer = cgutils.gep_inbounds(builder, array.data, k)
+            arrayobj.store_item(context, builder, ty, item, pointer)
+        return array._getvalue()
+
+    return ty(items), codegen
+
+
+class ShortType(types.Array):
+    """What Numba is told of the result of an array expression that has so many items."""
+
+    def __init__(self, array: types.Array, size: int) -> None:
+        self.array, self.size = array, size
+        super().__init__(array.dtype, 1, "C", name=f"{size} items of {array}")
+
+
+_build_array = npyimpl._build_array
+
+
+def _build(context: Any, builder: Any, ty: Any, input_types: Any, inputs: Any) -> Any:
+    """Let a loop write to the stack, as many times as its operands are known to have items."""
+    if not isinstance(ty, ShortType):
+        return _build_array(context, builder, ty, input_types, inputs)
+    broadcast(context, builder, 1, [getattr(it, "shape", ()) for it in inputs])
+    array = _on_stack(context, builder, ty.array, ty.size)
+    return npyimpl._prepare_argument(context, builder, array._getvalue(), ty.array, "output")
+
+
+npyimpl._build_array = _build
