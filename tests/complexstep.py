@@ -54,8 +54,14 @@ def in_python(f: Callable[..., Any]) -> Callable[..., Any]:
     names: dict[str, Any] = {**function.__globals__, "np": _ComplexNumPy()}
     for name, it in names.items():
         if hasattr(it, "py_func"):
-            names[name] = FunctionType(it.py_func.__code__, names, closure=it.py_func.__closure__)
-    return FunctionType(function.__code__, names, closure=function.__closure__)
+            names[name] = _renamed(it.py_func, names)
+    return _renamed(function, names)
+
+
+def _renamed(function: Any, names: dict[str, Any]) -> Callable[..., Any]:
+    """A function with other global names."""
+    code, defaults = function.__code__, function.__defaults__
+    return FunctionType(code, names, argdefs=defaults, closure=function.__closure__)
 
 
 def assert_same_bits(got: Any, want: Any) -> None:

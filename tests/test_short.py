@@ -158,6 +158,16 @@ def repeated(x):
 
 
 @njit
+def of_several_lengths(x):
+    k = np.array([x[0], x[1], x[2]]) * 2.0
+    m = k[0:2] + np.array([x[0], x[3]])
+    s = x[0] * 0.1
+    for w in m:
+        s -= w * k[2]
+    return s * m[1]
+
+
+@njit
 def deeper(u):
     r = literal(u, u[2])
     s = literal(r, r[0])
@@ -226,9 +236,9 @@ def ended(x):
 
 
 ON_STACK = {
-    rows: [3], written_by_other_names: [3], of_one_item: [1, 2, 2, 2], repeated: [1], deep: [3, 3], products: [2],
-    unary: [2, 2, 2, 2, 2, 2], loops: [3], of_complex_numbers: [2, 2], with_whole_numbers: [3, 3],
-    ended: [2],
+    rows: [3], written_by_other_names: [3], of_one_item: [1, 2, 2, 2], repeated: [1],
+    of_several_lengths: [2, 2, 3, 3], deep: [3, 3], products: [2], unary: [2, 2, 2, 2, 2, 2],
+    loops: [3], of_complex_numbers: [2, 2], with_whole_numbers: [3, 3], ended: [2],
 }  # fmt: skip
 
 # ------------------------------------------------------------------------------------ on the heap

@@ -77,6 +77,11 @@ class ShortType(types.Array):
         self.array, self.size = array, size
         super().__init__(array.dtype, 1, "C", name=f"{size} items of {array}")
 
+    @property
+    def key(self) -> Any:
+        """What it is told from others by."""
+        return self.size, super().key
+
 
 _build_array = npyimpl._build_array
 
