@@ -10,9 +10,12 @@ from numba import njit, typeof, types
 from numba.core.runtime import _nrt_python, rtsys
 
 import dualgrad as dg
+from dualgrad.arrays.seeds import _AsArray
+from dualgrad.arrays.short import ShortType
+from dualgrad.arrays.sums import TotalType
 from dualgrad.compile.frontend import typed
 from dualgrad.compile.short import MOST_ITEMS, returned_arrays, short_arrays
-from dualgrad.types import DualType
+from dualgrad.types import DualType, SeedsType
 from tests.complexstep import assert_same_bits, in_python, jacobians
 
 X = np.array([0.3, 1.2, -0.7, 0.9])
@@ -504,3 +507,15 @@ def test_other_transforms() -> None:
     sparse = dg.sparse_jacobian(run)
     np.testing.assert_array_equal(sparse.pattern(X).toarray(), first != 0.0)
     np.testing.assert_allclose(sparse(X).toarray(), first, rtol=1e-14)
+
+
+def test_types_of_expressions_are_told_apart() -> None:
+    """Numba takes types for one that have one class and one key, as long as one of them lives."""
+    array = types.Array(DUAL, 1, "C")
+    lengths = [ShortType(array, size) for size in (2, 3)]
+    assert [it.size for it in lengths] == [2, 3]
+    kinds = [TotalType(array, kind) for kind in ("sum", "mean")]
+    assert [it.kind for it in kinds] == ["sum", "mean"]
+    given = [SeedsType(types.Array(types.float64, 1, "C"), DUAL, probed=it) for it in (False, True)]
+    seeds = [_AsArray(it) for it in given]
+    assert [it.seeds for it in seeds] == given

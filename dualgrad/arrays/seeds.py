@@ -52,6 +52,11 @@ class _AsArray(types.Array):
         self.seeds = seeds
         super().__init__(seeds.dtype, seeds.ndim, seeds.layout, name=f"array of {seeds}")
 
+    @property
+    def key(self) -> Any:
+        """What it is told from others by."""
+        return self.seeds, super().key
+
 
 class _Lowerer:
     """What Numba asks of the code that an array expression is a part of."""
