@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np import arrayobj, npyimpl
 
@@ -57,17 +58,38 @@ def zeros_on_stack(typingctx: Any, size: Any, item: Any) -> Any:
 
 @intrinsic
 def gathered(typingctx: Any, items: Any) -> Any:
-    """The items of a tuple as an array."""
+    """The items of a tuple as an array; an array is one already."""
+    if isinstance(items, types.Array):
+        return items(items), lambda context, builder, sig, args: impl_ret_borrowed(
+            context, builder, items, args[0]
+        )
     ty = types.Array(items.dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         array = _on_stack(context, builder, ty, len(items))
-        for k, item in enumerate(cgutils.unpack_tuple(builder, args[0])):
-            pointer = cgutils.gep_inbounds(builder, array.data, k)
-            arrayobj.store_item(context, builder, ty, item, pointer)
+        _fill(context, builder, ty, array, args[0])
         return array._getvalue()
 
     return ty(items), codegen
+
+
+@intrinsic
+def gather(typingctx: Any, array: Any, items: Any) -> Any:
+    """Write the items of a tuple into an array in C order that has as many."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        _fill(
+            context, builder, array, context.make_array(array)(context, builder, args[0]), args[1]
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, items), codegen
+
+
+def _fill(context: Any, builder: Any, ty: types.Array, array: Any, items: Any) -> None:
+    for k, item in enumerate(cgutils.unpack_tuple(builder, items)):
+        pointer = cgutils.gep_inbounds(builder, array.data, k)
+        arrayobj.store_item(context, builder, ty, item, pointer)
 
 
 class ShortType(types.Array):

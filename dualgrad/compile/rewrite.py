@@ -376,7 +376,7 @@ class Rewriter:
         A caller that only reads the items had better get a tuple: the array would cost as much as
         a small function.
         """
-        found = returned_arrays(self.code)
+        found = returned_arrays(self.code, self.dual)
         return found if all(map(self.activity.is_active, found)) else {}
 
     def _are_numbers(self, items: list[Any]) -> bool:

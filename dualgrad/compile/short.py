@@ -23,7 +23,7 @@ from dualgrad.compile.callees import WRITERS, called_dispatcher, callee_name, is
 from dualgrad.compile.frontend import Pass, Typed, derived, is_object_mode, typed
 from dualgrad.compile.itemwise import Uses, is_elementwise
 from dualgrad.compile.statements import Statements
-from dualgrad.types import DualType, is_view
+from dualgrad.types import DualType, is_view, over
 
 #: Items of the longest, and its bytes: stacks are not endless, and functions may call themselves.
 MOST_ITEMS, MOST_BYTES = 32, 4096
@@ -37,18 +37,23 @@ def short_arrays(code: Typed, dual: DualType, returned: bool) -> dict[str, int]:
 
     They are not used when the function has ended, or only if they are `returned` as items.
     """
-    found = _Short(code).local(returned)
-    return {name: n for name, n in found.items() if n * _size(dual) <= MOST_BYTES}
+    return _small(_Short(code).local(returned), code, dual)
+
+
+def returned_arrays(code: Typed, dual: DualType) -> dict[str, int]:
+    """The variables that are returned, if all are short arrays of one length that are new: that."""
+    return _small(_Short(code).returned(), code, dual)
+
+
+def _small(found: dict[str, int], code: Typed, dual: DualType) -> dict[str, int]:
+    """Those arrays whose duals fit."""
+    sizes = {name: n * _size(over(dual, code.typemap[name].dtype)) for name, n in found.items()}
+    return {name: n for name, n in found.items() if sizes[name] <= MOST_BYTES}
 
 
 def _size(ty: Any) -> int:
     """Of a number, in bytes."""
     return (1 + ty.n) * _size(ty.base) if isinstance(ty, DualType) else int(ty.bitwidth) // 8
-
-
-def returned_arrays(code: Typed) -> dict[str, int]:
-    """The variables that are returned, if all are short arrays of one length that are new: that."""
-    return _Short(code).returned()
 
 
 def returned_length(dispatcher: Any, arg_types: tuple[types.Type, ...]) -> int | None:
@@ -58,7 +63,7 @@ def returned_length(dispatcher: Any, arg_types: tuple[types.Type, ...]) -> int |
     known = derived(dispatcher, "returned_length")
     if arg_types not in known:
         known[arg_types] = None  # where it calls itself
-        lengths = returned_arrays(typed(dispatcher, arg_types)).values()
+        lengths = _Short(typed(dispatcher, arg_types)).returned().values()
         known[arg_types] = next(iter(lengths), None)
     found: int | None = known[arg_types]
     return found

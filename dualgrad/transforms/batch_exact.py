@@ -102,7 +102,7 @@ class ExactColumns(ColumnsOfPoints):
                     yield f"set_seed(d{k}{self.tag}, {i}, -1, a{k}[{i}])"
             else:
                 yield f"d{k}{self.tag} = seeded(a{k}, {columns.start}, D{k}{self.tag})"
-        yield from self.run(gather=self.plan.with_value)
+        yield from self.run(gather_items=self.plan.with_value)
         yield from self.once(self.at_first, self.allocate(arrays=True))
         yield from self.values()
         for o in self.outputs:

@@ -80,7 +80,7 @@ class Columns(Sweep):
     columns; and those of `Result`.
     """
 
-    repeats = recalls = True
+    repeats = recalls = as_items = True
     #: In which sweep results are allocated that take their shapes from the output.
     at_first = "start == begin"
 

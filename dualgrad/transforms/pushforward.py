@@ -105,6 +105,8 @@ def same_shape(k: int) -> Iterator[str]:
 class Pushforward(Sweep):
     """Seed every argument with its tangent, sweep, read the only lane off."""
 
+    as_items = True
+
     def __init__(self, plan: JvpPlan, primals: Any, tangents: Any) -> None:
         moving, arg_types = tangents_of(plan, primals, tangents)
         self.tangents = list(tangents)

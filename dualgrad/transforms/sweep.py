@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
-from dualgrad.arrays.short import on_stack
+from dualgrad.arrays.short import gather, on_stack
 from dualgrad.calls import join
 from dualgrad.compile.activity import Summary, summarise
 from dualgrad.compile.buffers import is_buffer
@@ -108,7 +108,7 @@ NAMES: dict[str, Any] = {"np": np, "largest": largest, "smallest": smallest} | {
         draws.as_it_is, draws.draw_like, draws.kept_draws, draws.note_draws,
         draws.redraw, lanes_io.number_at,
         lanes_io.borrowed, lanes_io.copy_lane, lanes_io.item_at, lanes_io.keep, lanes_io.lane,
-        lanes_io.lane_at, lanes_io.put_known, on_stack,
+        lanes_io.lane_at, lanes_io.put_known, on_stack, gather,
         lanes_io.put_seeded, lanes_io.second_at, lanes_io.seeded, lanes_io.set_inner_seed,
         lanes_io.set_seed, lanes_io.set_values, lanes_io.store_at, lanes_io.store_lanes,
         lanes_io.with_tangent, extents.extents_meet, together, extents.memories_meet,
@@ -144,6 +144,8 @@ class Sweep:
     recalls = False
     #: Whether the clone becomes part of the kernel's machine code.
     inline = False
+    #: Whether it may return the items of a short array in place of that.
+    as_items = False
     #: What sets its variables apart from those of another sweep with as many lanes.
     suffix = ""
 
@@ -198,7 +200,9 @@ class Sweep:
 
     def _call(self) -> tuple[str, types.Type]:
         """The call of the clone, and the type of what it returns."""
-        clone = self.names[f"f{self.tag}"] = clone_of(self.plan.function, inline=self.inline)
+        clone = self.names[f"f{self.tag}"] = clone_of(
+            self.plan.function, inline=self.inline, as_items=self.as_items
+        )
         tag, inputs = self.tag, {it.k: it for it in self.inputs}
         arguments, kws = [], {}
         self.copies: dict[int, tuple[str, str]] = {}  # of arguments, and the dual type if any
@@ -322,7 +326,7 @@ class Sweep:
         if self.plan.out_argnum is not None:
             yield f"b{self.tag} = promote(a{self.plan.out_argnum}, dual{self.tag})"
         if self.count is not None:
-            yield f"s{self.tag} = empty({self.count}, I{self.tag})"
+            yield f"s{self.tag} = on_stack({self.count}, I{self.tag})"
 
     def fill(self) -> Iterator[str]:
         """Give the array that `f` writes its result to the items that `f` finds there."""
@@ -348,7 +352,7 @@ class Sweep:
         yield "else:"
         yield from indented(alone)
 
-    def run(self, gather: bool = True) -> Iterator[str]:
+    def run(self, gather_items: bool = True) -> Iterator[str]:
         """Call `f` and name its outputs; those that come as items need not be gathered."""
         tag, result = self.tag, f"y{self.tag}"
         yield from self.apart()
@@ -363,8 +367,7 @@ class Sweep:
         yield f"y{tag} = {self.call}"
         if self.count is not None:
             result = f"s{tag}"
-            for k in range(self.count if gather else 0):
-                yield f"store_at(s{tag}, {k}, y{tag}[{k}])"
+            yield f"gather(s{tag}, y{tag})" if gather_items else ""
         for o in self.outputs:
             part = result if self.one_output else f"{result}[{o.i}]"
             if o.optional:
