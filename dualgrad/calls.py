@@ -22,6 +22,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 
 from dualgrad import lanes, recall, steering, vectormath
 from dualgrad.expressions import in_place
+from dualgrad.layout import X86_64
 from dualgrad.types import (
     DualType,
     PatternType,
@@ -263,7 +264,7 @@ def _is_paired(context: Any, fn: Any, level: DualType) -> bool:
     """Whether value and derivative are best had by one call, which vectors of numbers have not."""
     of_numbers = level.n == 1 and isinstance(level.base, types.Float)
     of_vectors = config.USING_SVML or vectormath.allows_approximations(context.fastmath)
-    return fn in PAIRED and of_numbers and not of_vectors
+    return X86_64 and fn in PAIRED and of_numbers and not of_vectors
 
 
 def _alone(builder: Any, value: Any) -> Any:

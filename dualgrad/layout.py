@@ -8,6 +8,7 @@ dual, so that `.real` and `.imag` of an array are views as they are in NumPy.
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -30,6 +31,8 @@ from dualgrad.types import (
 
 #: Bytes of a line of the cache.
 LINE = 64
+#: Whether code is made for processors of this kind.
+X86_64 = platform.machine() in ("x86_64", "AMD64")
 
 
 @register_default(Lanes)

@@ -7,7 +7,6 @@ must begin where a line does, so the first lanes of the first sweep may be no co
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +14,7 @@ from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_new_ref
 from numba.extending import intrinsic
 
-from dualgrad.layout import LINE, in_vectors
+from dualgrad.layout import LINE, X86_64, in_vectors
 from dualgrad.pages import new_array
 from dualgrad.types import DualType
 
@@ -110,7 +109,7 @@ def end_stream(typingctx: Any) -> Any:
     """Let other threads see what was written past the caches before what is written from now on."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if platform.machine() in ("x86_64", "AMD64"):  # where else is weak order, fences are usual
+        if X86_64:  # where else is weak order, fences are usual
             kind = ir.FunctionType(ir.VoidType(), [])
             fence = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.sfence")
             builder.call(fence, [])
