@@ -56,7 +56,8 @@ def workloads(smoke: bool) -> Iterator[Workload]:
     for count in (10,) if smoke else SIZES:
         p, t = np.array([1.5, 0.3, 2.0, 0.5]), np.linspace(0.0, 10.0, count)
         args = p, t, np.cos(2.0 * t) * np.exp(-0.25 * t)
-        gradient, of_loop = (dg.grad(f, cache=False) for f in (squares, squares_in_a_loop))
+        functions = squares, squares_in_a_loop, njit(fastmath=True)(squares.py_func)
+        gradient, of_loop, fast = (dg.grad(f, cache=False) for f in functions)
         left_out = LEFT_OUT.get(count, ())
         yield Workload(
             f"curve fit gradient, 4 parameters, {count} points",
@@ -65,6 +66,7 @@ def workloads(smoke: bool) -> Iterator[Workload]:
                 "analytic": into(analytic, *args, shape=p.shape),
                 "dualgrad": into_out(gradient, *args, shape=p.shape),
                 "dualgrad, loop": into_out(of_loop, *args, shape=p.shape),
+                "dualgrad, fastmath=True": into_out(fast, *args, shape=p.shape),
                 **peers(Problem("grad", squares, p, args[1:]), left_out),
             },
             analytic.py_func(*args, np.empty(4)),

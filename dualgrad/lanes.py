@@ -38,7 +38,7 @@ from dualgrad.types import (
     is_complex,
     real_of,
 )
-from dualgrad.vectormath import apart
+from dualgrad.vectormath import apart, reassociates
 
 #: From here on Numba calls `pow` for a power.
 LARGEST_LITERAL = 0x10000
@@ -158,6 +158,8 @@ def _combine(context: Any, builder: Any, ty: Lanes, op: Any, u: Any, v: Any) -> 
         return joined(builder, ty, *parts)
     if ty.in_vector:
         flags = FLAGS_APART if isinstance(ty, Apart) else FLAGS
+        if reassociates(context.fastmath):
+            flags = ("reassoc", *flags)
         instruction = partial(getattr(builder, _INSTRUCTION[op]), flags=flags)
         return by_vector(builder, ty, instruction, u, v)
     base = (ty.base, ty.base)

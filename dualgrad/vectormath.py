@@ -43,6 +43,11 @@ def allows_approximations(fastmath: Any) -> bool:
     return not {"fast", "afn"}.isdisjoint(FastMathOptions(fastmath).flags)
 
 
+def reassociates(fastmath: Any) -> bool:
+    """Whether a function with this option may add up in another order."""
+    return bool(fastmath) and not {"fast", "reassoc"}.isdisjoint(FastMathOptions(fastmath).flags)
+
+
 def apart(context: Any) -> Any:
     """The context, with code of its own for its flags.
 

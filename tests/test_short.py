@@ -96,6 +96,7 @@ def solved(rhs: Any) -> Any:
     return jacobians(run, X)[0]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("rhs", RATES, ids=lambda f: f.__name__)
 def test_runs(rhs: Any) -> None:
     run = RUNS[rhs.__name__]
@@ -423,6 +424,7 @@ ON_HEAP = [
 ]  # fmt: skip
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("f", [*ON_STACK, *ON_HEAP], ids=lambda f: f.__name__)
 def test_derivatives(f: Any) -> None:
     found = sorted(short_arrays(typed(f, (typeof(X),)), DUAL, returned=False).values())

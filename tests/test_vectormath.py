@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ from numba import njit
 
 import dualgrad as dg
 from dualgrad import vectormath
+from tests.complexstep import jacobians
 
 needed = pytest.mark.skipif(not vectormath.version(), reason="the C library has no libmvec")
 X = np.linspace(0.05, 0.95, 29)  # whole vectors, and some points more
@@ -176,3 +178,67 @@ def test_functions_that_numba_compiles_once(place):
         assert ("_hypot(<" in mapped.inspect_llvm(mapped.signatures[0])) == flags
         if not flags:
             np.testing.assert_array_equal(values, [original(x, x) for x in X])
+
+
+P, T = np.array([1.5, 0.3, 2.0, 0.5]), np.linspace(0.0, 3.0, 203)
+
+
+def squares(p, t):
+    residual = np.cos(t) - p[0] * np.exp(-p[1] * t) * np.cos(p[2] * t + p[3])
+    return np.sum(residual**2)
+
+
+def squares_in_a_loop(p, t):
+    total = 0.0
+    for i in range(t.size):
+        model = p[0] * np.exp(-p[1] * t[i]) * np.cos(p[2] * t[i] + p[3])
+        total += (np.cos(t[i]) - model) ** 2
+    return total
+
+
+def model(p, t):
+    return p[0] * np.exp(-p[1] * t) * np.cos(p[2] * t + p[3])
+
+
+def recurrence(p, t):
+    """Each turn needs the one before."""
+    total = p[0]
+    for i in range(t.size):
+        total = p[1] * np.sin(total) + p[2] * t[i] - p[3]
+    return total
+
+
+FLAGS = [True, {"reassoc", "afn"}, {"reassoc"}, {"afn"}, False]
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize("flags", FLAGS, ids=["fast", "both", "reassoc", "afn", "exact"])
+@pytest.mark.parametrize("f", [squares, squares_in_a_loop, model, recurrence])
+def test_few_parameters(f, flags):
+    """Terms are in vectors where they may be added in another order, and LLVM can."""
+    is_number = f is not model
+    transform = dg.value_and_grad if is_number else dg.value_and_jacobian
+    of_fast, of_usual = (transform(njit(fastmath=it)(f), cache=False) for it in (flags, False))
+    value, slopes = of_fast(P, T)
+    [expected] = jacobians(f, P, T)
+    np.testing.assert_allclose(value, f(P, T), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-11, atol=1e-12)
+    llvm = of_fast.inspect_llvm(of_fast.signatures[0])
+    if vectormath.version() and flags != {"reassoc"}:  # with which LLVM may do as it likes
+        wanted = flags in (True, {"reassoc", "afn"}) and f is not recurrence
+        assert ("point_28" in llvm, bool(re.search("call.* @_ZGV", llvm))) == (wanted, wanted)
+    many = np.concatenate([P, P])
+    np.testing.assert_allclose(of_fast(many, T)[1], of_usual(many, T)[1], rtol=1e-11, atol=1e-12)
+
+
+def test_few_parameters_by_other_transforms():
+    f = njit(fastmath=True)(squares)
+    first, v = dg.grad(f)(P, T), np.array([1.0, -0.5, 0.2, 0.1])
+    np.testing.assert_allclose(dg.jvp(f)((P, T), (v, None))[1], first @ v, rtol=1e-12)
+    np.testing.assert_allclose(dg.grad(f, parallel=True)(P, T), first, rtol=1e-12)
+    nested = dg.jacobian(dg.grad(f))(P, T)
+    np.testing.assert_allclose(nested, dg.hessian(njit(squares))(P, T), rtol=1e-10, atol=1e-10)
+    by_numbers = njit(fastmath=True)(lambda a, b, t: np.sum(a * np.exp(-b * t)))
+    found = dg.grad(by_numbers, argnums=(0, 1))(1.5, 0.3, T)
+    e = np.exp(-0.3 * T)
+    np.testing.assert_allclose(found, [e.sum(), (-1.5 * T * e).sum()], rtol=1e-12)

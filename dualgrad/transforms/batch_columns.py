@@ -51,7 +51,7 @@ def kernel(vmap: VmapPlan, arg_types: Any) -> Any:
 
 def in_vectors(kernel: str) -> bool:
     """Whether LLVM has put points into vectors, as its code for arithmetic on tangents says."""
-    return bool(re.search(rf" = f\w+ {' '.join(FLAGS_APART)} <\d+ x ", kernel))
+    return bool(re.search(rf" = f\w+ (reassoc )?{' '.join(FLAGS_APART)} <\d+ x ", kernel))
 
 
 def _borrow(names: list[str]) -> list[str]:

@@ -14,8 +14,9 @@ from dualgrad.compile.callees import called_dispatcher, callee_name
 from dualgrad.compile.frontend import Typed, is_object_mode, primal_type, typed
 from dualgrad.types import duals_in
 
-#: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512.
-SMALL = 8
+#: Lanes of the last sweep, for what is left and for small problems: one vector on AVX-512. Those of
+#: the smallest, where a function is called with as few inputs first: half of that.
+SMALL, SMALLEST = 8, 4
 #: Lanes while there are columns for them. A matrix product wants more: they are the columns of its
 #: GEMM. Factorisations do not: with 64 lanes an active 100 x 100 matrix leaves the cache, at
 #: fourteen times the time. Nor do costly functions, whose values are recalled (`dualgrad.recall`).

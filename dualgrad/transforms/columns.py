@@ -18,6 +18,11 @@ from dualgrad.transforms.seeded import MOST_LANES, Seeded, is_seeded
 from dualgrad.transforms.streams import is_streamed
 from dualgrad.transforms.sweep import Input, Output, Sweep, compiled, indented, tupled
 from dualgrad.transforms.wider import asking
+from dualgrad.types import PointType, duals_in
+from dualgrad.vectormath import reassociates
+
+#: Up to so many tangents are numbers of their own, if the terms of a sum may be in vectors.
+FEW = 4
 
 
 def kernel(plan: ColumnsPlan, arg_types: Any, n: Any) -> Any:
@@ -28,7 +33,9 @@ def kernel(plan: ColumnsPlan, arg_types: Any, n: Any) -> Any:
     phases = phases_of(plan, arg_types[: len(arg_types) - 2 * plan.part], n)
     text = source(phases, asking(n))  # which also says what names it uses
     names = {name: value for phase in phases for name, value in phase.names.items()}
-    return compiled(plan.name, text, names)
+    function: Any = compiled(plan.name, text, names)
+    function.is_attempt = phases[0].in_scalars
+    return function
 
 
 def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
@@ -37,11 +44,19 @@ def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
     sizes = n if isinstance(n, tuple) else (n,)
     if n is None:
         sizes = chunks.sizes(plan.function, plan.argnums, types_of_f)
+    hows = [(size, _may_be_in_scalars(plan, types_of_f, size)) for size in sizes]
     seeded = any(is_seeded(plan.function, types_of_f, k) for k in plan.argnums)
     if seeded and max(sizes) <= MOST_LANES:
         with suppress(NumbaError, NotImplementedError):  # which arrays of duals may not raise
-            return [SeededColumns(plan, list(types_of_f), out, size) for size in sizes]
-    return [Columns(plan, list(types_of_f), out, size) for size in sizes]
+            return [SeededColumns(plan, list(types_of_f), out, *how) for how in hows]
+    return [Columns(plan, list(types_of_f), out, *how) for how in hows]
+
+
+def _may_be_in_scalars(plan: ColumnsPlan, arg_types: Sequence[Any], n: int) -> bool:
+    """Whether LLVM may put terms of a sum into vectors, rather than we their few tangents."""
+    alone = not any(dual for ty in arg_types for dual in duals_in(ty))
+    alone = alone and plan.apart and not plan.part
+    return alone and n <= FEW and reassociates(plan.function.targetoptions.get("fastmath"))
 
 
 def source(phases: list[Columns], asking: Iterable[str] = ()) -> str:
@@ -84,8 +99,12 @@ class Columns(Sweep):
     #: In which sweep results are allocated that take their shapes from the output.
     at_first = "start == begin"
 
-    def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
-        self.out = out
+    def __init__(
+        self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int, in_scalars: bool = False
+    ) -> None:
+        self.out, self.in_scalars = out, in_scalars
+        if in_scalars:
+            self.levels, self.recalls = (PointType,), False
         super().__init__(plan, arg_types, plan.argnums, (n,))
         self.n = n
 
@@ -245,8 +264,10 @@ class SeededColumns(Columns):
     table that stays in the first cache.
     """
 
-    def __init__(self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int) -> None:
-        super().__init__(plan, arg_types, out, n)
+    def __init__(
+        self, plan: ColumnsPlan, arg_types: Any, out: Any, n: int, in_scalars: bool = False
+    ) -> None:
+        super().__init__(plan, arg_types, out, n, in_scalars)
         self.names["seeds"] = seeds
         self.names |= {f"S{it.k}{self.tag}": it.buffer for it in self.inputs}
 

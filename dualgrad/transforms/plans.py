@@ -53,6 +53,7 @@ class ColumnsPlan:
     with_value: bool
     parallel: bool = False
     part: bool = False  # of a parallel one: see `dualgrad.transforms.parallel`
+    apart: bool = True  # whether tangents may be in scalars, those of many terms in vectors
 
     def as_part(self) -> ColumnsPlan:
         """The plan of a part."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.transforms.chunks import AT_POINT, LARGE, SMALL
+from dualgrad.transforms.chunks import AT_POINT, LARGE, SMALL, SMALLEST
 from dualgrad.transforms.plans import ColumnsPlan, HvpPlan, VmapPlan
 from dualgrad.transforms.transform import Transform
 from dualgrad.transforms.transform import transform as transform_of
@@ -94,7 +94,7 @@ def fitted(transform: Transform, args: Sequence[Any]) -> Transform | None:
     n = sum(sizes)
     if mapped:
         return _with_chunk(transform, (n,), sizes) if 1 < n <= AT_POINT else None
-    lanes = SMALL * ceil(n / SMALL)
+    lanes = SMALLEST if n <= SMALLEST else SMALL * ceil(n / SMALL)
     of_array = any(isinstance(args[k], np.ndarray) for k in plan.argnums if k < len(args))
     # alone: a second size for what is left in larger calls would take as long to compile
     return _with_chunk(transform, (lanes,)) if of_array and lanes < LARGE else None

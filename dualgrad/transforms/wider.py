@@ -18,7 +18,9 @@ from numba.core import cgutils, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
-#: More sweeps than these are many.
+from dualgrad.transforms.chunks import SMALLEST
+
+#: More sweeps than these are many; of the fewest lanes, more than one.
 SWEEPS = 2
 _SYMBOL = "dualgrad_ask_for_more_lanes"
 #: The transforms whose kernels may ask.
@@ -75,5 +77,7 @@ def asking(n: Any) -> list[str]:
 
     That is how they are given if they are fitted to a first call (`tune.fitted`): alone in a tuple.
     """
-    narrow = isinstance(n, tuple) and len(n) == 1
-    return [f"if columns > {SWEEPS * n[0]}:", "    ask_for_more()"] if narrow else []
+    if not isinstance(n, tuple) or len(n) > 1:
+        return []
+    sweeps = 1 if n[0] <= SMALLEST else SWEEPS
+    return [f"if columns > {sweeps * n[0]}:", "    ask_for_more()"]
