@@ -16,6 +16,7 @@ from numba import njit
 
 import dualgrad as dg
 from dualgrad import vectormath
+from dualgrad.transforms import batch_columns
 from tests.complexstep import jacobians
 
 needed = pytest.mark.skipif(not vectormath.version(), reason="the C library has no libmvec")
@@ -242,3 +243,19 @@ def test_few_parameters_by_other_transforms():
     found = dg.grad(by_numbers, argnums=(0, 1))(1.5, 0.3, T)
     e = np.exp(-0.3 * T)
     np.testing.assert_allclose(found, [e.sum(), (-1.5 * T * e).sum()], rtol=1e-12)
+
+
+def test_nothing_is_tried_without_loops(monkeypatch):
+    """Or each function of numbers would be compiled twice."""
+
+    @njit(fastmath=True)
+    def f(p):
+        return np.exp(p[0]) * np.array([p[1], p[2]])[0]
+
+    looked = []
+    monkeypatch.setattr(batch_columns, "in_vectors", lambda kernel: looked.append(kernel))
+    np.testing.assert_allclose(dg.grad(f, cache=False)(np.ones(3)), [np.e, np.e, 0.0])
+    assert not looked
+    helper = njit(lambda p: np.sum(p))
+    dg.grad(njit(fastmath=True)(lambda p: helper(2.0 * p)), cache=False)(np.ones(3))
+    assert len(looked) == 1

@@ -9,6 +9,8 @@ from typing import Any
 
 from numba.core.errors import NumbaError
 
+from dualgrad.compile.frontend import primal_type
+from dualgrad.compile.loops import has_terms
 from dualgrad.seeds import seeds
 from dualgrad.transforms import chunks
 from dualgrad.transforms.overlap import kept
@@ -54,9 +56,10 @@ def phases_of(plan: ColumnsPlan, arg_types: Any, n: Any) -> list[Columns]:
 
 def _may_be_in_scalars(plan: ColumnsPlan, arg_types: Sequence[Any], n: int) -> bool:
     """Whether LLVM may put terms of a sum into vectors, rather than we their few tangents."""
-    alone = not any(dual for ty in arg_types for dual in duals_in(ty))
-    alone = alone and plan.apart and not plan.part
-    return alone and n <= FEW and reassociates(plan.function.targetoptions.get("fastmath"))
+    if any(dual for ty in arg_types for dual in duals_in(ty)) or not plan.apart or plan.part:
+        return False
+    may = n <= FEW and reassociates(plan.function.targetoptions.get("fastmath"))
+    return may and has_terms(plan.function, tuple(map(primal_type, arg_types)))
 
 
 def source(phases: list[Columns], asking: Iterable[str] = ()) -> str:

@@ -29,6 +29,7 @@ from dualgrad.compile.promote import (
     room_for,
 )
 from dualgrad.compile.rewrite import is_items
+from dualgrad.compile.short import returned_length
 from dualgrad.conversions import value_of
 from dualgrad.recall import recall_values, record_values
 from dualgrad.transforms import draws, extents, lanes_io, overlap, plans, streams
@@ -201,7 +202,7 @@ class Sweep:
     def _call(self) -> tuple[str, types.Type]:
         """The call of the clone, and the type of what it returns."""
         clone = self.names[f"f{self.tag}"] = clone_of(
-            self.plan.function, inline=self.inline, as_items=self.as_items
+            self.plan.function, inline=self.inline, as_items=self._returns_items()
         )
         tag, inputs = self.tag, {it.k: it for it in self.inputs}
         arguments, kws = [], {}
@@ -228,6 +229,11 @@ class Sweep:
             kws[name] = given
         signature = types.Dispatcher(clone).get_call_type(clone.typingctx, (), kws)
         return f"f{tag}({', '.join(arguments)})", signature.return_type
+
+    def _returns_items(self) -> bool:
+        """Whether the clone is one that returns the items of a short array."""
+        primals = tuple(map(primal_type, self.types))
+        return self.as_items and returned_length(self.plan.function, primals) is not None
 
     def _copy(self, k: int, dual: str) -> str:
         """What a sweep is given of an argument: that, or a copy, if need be with duals."""
