@@ -239,10 +239,26 @@ def ended(x):
     return s * k[1]
 
 
+@njit
+def maybe(x, i):
+    if i > 0:
+        return x
+    return None
+
+
+@njit
+def of_optional(x):
+    """Whose operand has a length that no type shows."""
+    one = np.array([x[0]])
+    many = one * maybe(x, 1)
+    return many[0] + many[3]
+
+
 ON_STACK = {
     rows: [3], written_by_other_names: [3], of_one_item: [1, 2, 2, 2], repeated: [1],
-    of_several_lengths: [2, 2, 3, 3], deep: [3, 3], products: [2], unary: [2, 2, 2, 2, 2, 2],
-    loops: [3], of_complex_numbers: [2, 2], with_whole_numbers: [3, 3], ended: [2],
+    of_several_lengths: [2, 2, 3, 3], of_optional: [1], deep: [3, 3], products: [2],
+    unary: [2, 2, 2, 2, 2, 2], loops: [3], of_complex_numbers: [2, 2], with_whole_numbers: [3, 3],
+    ended: [2],
 }  # fmt: skip
 
 # ------------------------------------------------------------------------------------ on the heap
@@ -417,17 +433,52 @@ def of_a_generator(x):
     return np.sum(np.array([v * v for v in x]))
 
 
+@njit
+def generator_and_number(k):
+    return one_by_one(k), 1.0
+
+
+@njit
+def kept_by_a_callee(x):
+    s = 0.0
+    kept = generator_and_number(x)
+    for i in range(4):
+        k = np.array([x[0] * (i + 1), s + x[1], x[2]])
+        if i < 1:
+            kept = generator_and_number(k)
+        s += k[0]
+    for v in kept[0]:
+        s += v * v
+    return s
+
+
+@njit
+def appended(kept, k):
+    kept.append(k)
+    return k[0]
+
+
+@njit
+def kept_in_an_argument(x):
+    kept = [x]
+    s = 0.0
+    for i in range(3):
+        k = np.array([x[i], s + x[3]])
+        s += appended(kept, k)
+    return s * kept[1][0] + kept[2][1]
+
+
 ON_HEAP = [
     carried, swapped, listed, in_a_tuple, passed_through, a_view, of_views, chosen, kept_view,
     kept_view_of_one_name, kept_iterator, kept_generator, of_generated, too_long, grown,
-    of_a_generator,
+    of_a_generator, kept_by_a_callee, kept_in_an_argument,
 ]  # fmt: skip
 
 
 @pytest.mark.optimized
 @pytest.mark.parametrize("f", [*ON_STACK, *ON_HEAP], ids=lambda f: f.__name__)
 def test_derivatives(f: Any) -> None:
-    found = sorted(short_arrays(typed(f, (typeof(X),)), DUAL, returned=False).values())
+    found = sorted(short_arrays(typed(f, (typeof(X),)), f, DUAL, returned=False).values())
     assert found == ON_STACK.get(f, []), found
     is_number = np.ndim(f(X)) == 0
     transform = dg.value_and_grad if is_number else dg.value_and_jacobian
@@ -447,12 +498,42 @@ def differences(f: Any) -> list[Any]:
 
 
 def test_recursive_functions() -> None:
-    many = short_arrays(
-        typed(recursive, (typeof(X), typeof(3))), DualType(types.float64, 500), True
-    )
-    assert many == {}
+    """Theirs are on the heap: stacks are not endless."""
+    code = typed(recursive, (typeof(X), typeof(3)))
+    assert not short_arrays(code, recursive, DUAL, returned=False)
     f = njit(lambda x: recursive(x, 3))
     np.testing.assert_allclose(dg.jacobian(f, cache=False)(X), differences(f)[0], rtol=1e-8)
+
+
+def test_all_of_a_function_are_no_longer_than_a_frame() -> None:
+    @njit
+    def f(x):
+        a = np.zeros(30)
+        b = np.zeros(31)
+        c = np.zeros(32)
+        d = np.zeros(29)
+        for i in range(4):
+            a[i], b[i], c[i], d[i] = x[i], x[i] ** 2, x[i] ** 3, x[i] ** 4
+        return a[0] * b[1] * c[2] * d[3]
+
+    code = typed(f, (typeof(X),))
+    lengths = {
+        lanes: sorted(short_arrays(code, f, DualType(types.float64, lanes), False).values())
+        for lanes in (8, 15, 16, 500)
+    }
+    assert lengths == {8: [29, 30, 31, 32], 15: [29, 30, 31, 32], 16: [29, 30], 500: []}
+
+
+def test_a_length_that_is_another_later() -> None:
+    """Code is looked at once, and read again for another number of lanes."""
+    names = {"np": np, "njit": njit, "N": 3}
+    text = "@njit\ndef make(x):\n    k = np.zeros(N)\n    k[N - 1] = x[0] * x[1]\n    return k\n"
+    exec(f"{text}@njit\ndef f(x):\n    r = make(x) * 2.0\n    return r[r.size - 1]", names)
+    expected = [2 * X[1], 2 * X[0], 0.0, 0.0]
+    np.testing.assert_allclose(dg.grad(names["f"], chunk=4, cache=False)(X), expected)
+    names["N"] = 6
+    with pytest.raises(RuntimeError, match="another length than when its code was looked at"):
+        dg.grad(names["f"], chunk=2, cache=False)(X)
 
 
 def test_lengths_are_checked() -> None:

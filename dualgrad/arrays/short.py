@@ -112,7 +112,11 @@ def _build(context: Any, builder: Any, ty: Any, input_types: Any, inputs: Any) -
     """Let a loop write to the stack, as many times as its operands are known to have items."""
     if not isinstance(ty, ShortType):
         return _build_array(context, builder, ty, input_types, inputs)
-    broadcast(context, builder, 1, [getattr(it, "shape", ()) for it in inputs])
+    shapes = [getattr(it, "shape", ()) for it in inputs]
+    [size] = broadcast(context, builder, 1, shapes)
+    with cgutils.if_unlikely(builder, builder.icmp_signed("!=", size, size.type(ty.size))):
+        message = "an array has another length than when its code was looked at"
+        context.call_conv.return_user_exc(builder, RuntimeError, (message,))
     array = _on_stack(context, builder, ty.array, ty.size)
     return npyimpl._prepare_argument(context, builder, array._getvalue(), ty.array, "output")
 

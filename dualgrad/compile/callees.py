@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numba.core import ir_utils, types
+from numba.core import ir, ir_utils, types
 from numba.core.ccallback import CFunc
 from numba.core.typing import templates
 from numba.np.ufunc.dufunc import DUFunc
@@ -15,7 +16,7 @@ from numba.stencils.stencil import StencilFunc
 
 from dualgrad.compile import gufuncs, stencils
 from dualgrad.compile.buffers import holds_buffers, is_buffer
-from dualgrad.compile.frontend import Typed, as_dispatcher, constant
+from dualgrad.compile.frontend import Typed, as_dispatcher, constant, is_object_mode, typed
 from dualgrad.compile.overloads import overload_of_user
 from dualgrad.compile.packages import GENERAL, KNOWN, package_of
 from dualgrad.instances import new_instance
@@ -63,6 +64,24 @@ def called_dispatcher(code: Typed, expr: Any) -> Any:
     if isinstance(kind, types.Function):
         return overload_of_user(kind, code.calltypes[expr])
     return None
+
+
+def reached(code: Typed, seen: Any = None) -> Iterator[tuple[Any, Typed]]:
+    """The `@njit` functions that a function calls, with those that they call, and their code."""
+    seen = set() if seen is None else seen
+    for block in code.func_ir.blocks.values():
+        for assign in block.find_insts(ir.Assign):
+            expr = assign.value
+            if not isinstance(expr, ir.Expr) or expr.op != "call":
+                continue
+            callee = called_dispatcher(code, expr)
+            if callee is None or callee in seen or hasattr(callee, "for_duals"):
+                continue
+            seen.add(callee)
+            if not is_object_mode(callee):
+                its = typed(callee, code.calltypes[expr].args)
+                yield callee, its
+                yield from reached(its, seen)
 
 
 def call_arguments(expr: Any) -> list[Any]:

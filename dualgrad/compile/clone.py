@@ -60,7 +60,8 @@ class _Promote(Pass):
             deferred, as_items = state.pipeline.deferred, state.pipeline.as_items
             fastmath = state.flags.fastmath
             of_callee = partial(clone_of, deferred=deferred, fastmath=fastmath)
-            rewriter = Rewriter(code, level, activity, state.args, of_callee, as_items)
+            original = state.pipeline.original
+            rewriter = Rewriter(code, original, level, activity, state.args, of_callee, as_items)
             rewriter.run()
             state.pipeline.short = rewriter.short
             state.targetctx = apart(state.targetctx)

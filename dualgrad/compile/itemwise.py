@@ -153,6 +153,8 @@ class Uses:
     result: ir.Assign | None = None
     #: bound methods that give it another shape
     methods: set[str] = field(default_factory=set)
+    #: what loops over it take its items from
+    iterators: set[str] = field(default_factory=set)
 
     @property
     def code(self) -> Typed:
@@ -174,7 +176,7 @@ class Uses:
     @property
     def followed(self) -> set[str]:
         """The variables whose uses are looked at."""
-        return self.names | self.methods
+        return self.names | self.methods | self.iterators
 
     def _is_allowed(self, statement: Any) -> bool:
         if isinstance(statement, ir.Return):  # of one of its names, or of another array
@@ -189,9 +191,21 @@ class Uses:
         if isinstance(value, ir.Arg):
             return True
         if isinstance(value, ir.Var):
-            self.names.add(target)
+            (self.iterators if value.name in self.iterators else self.names).add(target)
             return True
-        return isinstance(value, ir.Expr) and self._expression(value, target)
+        if not isinstance(value, ir.Expr):
+            return False
+        if any(var.name in self.iterators for var in value.list_vars()):
+            return self._is_of_loop(value, target)
+        if isinstance(self.code.typemap[target], types.IteratorType):
+            self.iterators.add(target)
+        return self._expression(value, target)
+
+    def _is_of_loop(self, expr: ir.Expr, target: str) -> bool:
+        """Whether an iterator is used in a loop, and not kept."""
+        if expr.op == "getiter":
+            self.iterators.add(target)
+        return expr.op in ("getiter", "iternext")
 
     def _expression(self, expr: ir.Expr, target: str) -> bool:
         if expr.op == "call":

@@ -75,13 +75,15 @@ class Rewriter:
     def __init__(
         self,
         code: Typed,
+        original: Any,
         dual: DualType,
         activity: Activity,
         arg_types: Sequence[types.Type],
         clone_of: Callable[..., Any],
         as_items: bool = False,
     ) -> None:
-        self.code, self.dual, self.activity = code, dual, activity
+        self.code, self.original = code, original
+        self.dual, self.activity = dual, activity
         self.arg_types, self.clone_of, self.as_items = arg_types, clone_of, as_items
 
     def run(self) -> None:
@@ -92,7 +94,7 @@ class Rewriter:
         self.kept = kept_results(self.code, self.arg_types)
         self.literals = self._array_literals()
         self.returned = self._returned() if self.as_items else {}
-        self.short = short_arrays(self.code, self.dual, bool(self.returned))
+        self.short = short_arrays(self.code, self.original, self.dual, bool(self.returned))
         for block in func_ir.blocks.values():
             body: list[Any] = []
             for statement in block.body:

@@ -19,25 +19,33 @@ from numba.core import ir, types
 from numba.core.compiler_machinery import register_pass
 
 from dualgrad.arrays.short import ShortType
-from dualgrad.compile.callees import WRITERS, called_dispatcher, callee_name, is_library
+from dualgrad.compile.callees import (
+    WRITERS,
+    called_dispatcher,
+    callee_name,
+    is_library,
+    reached,
+)
 from dualgrad.compile.frontend import Pass, Typed, derived, is_object_mode, typed
 from dualgrad.compile.itemwise import Uses, is_elementwise
 from dualgrad.compile.statements import Statements
 from dualgrad.types import DualType, is_view, over
 
-#: Items of the longest, and its bytes: stacks are not endless, and functions may call themselves.
-MOST_ITEMS, MOST_BYTES = 32, 4096
+#: Items of the longest, its bytes, and those of all of a function.
+MOST_ITEMS, MOST_BYTES, MOST_BYTES_OF_ALL = 32, 4096, 16384
 
 _LITERALS = frozenset("array asarray".split())
 BY_LENGTH = frozenset("empty zeros".split())
 
 
-def short_arrays(code: Typed, dual: DualType, returned: bool) -> dict[str, int]:
+def short_arrays(code: Typed, original: Any, dual: DualType, returned: bool) -> dict[str, int]:
     """The short arrays by the variables that they are assigned to first: how long they are.
 
-    They are not used when the function has ended, or only if they are `returned` as items.
+    They are not used when the function has ended, or only if they are `returned` as items. A
+    function that calls itself has none: stacks are not endless.
     """
-    return _small(_Short(code).local(returned), code, dual)
+    found = _small(_Short(code).local(returned), code, dual)
+    return {} if not found or any(it is original for it, _ in reached(code)) else found
 
 
 def returned_arrays(code: Typed, dual: DualType) -> dict[str, int]:
@@ -46,9 +54,14 @@ def returned_arrays(code: Typed, dual: DualType) -> dict[str, int]:
 
 
 def _small(found: dict[str, int], code: Typed, dual: DualType) -> dict[str, int]:
-    """Those arrays whose duals fit."""
+    """Those arrays whose duals fit, the smallest first."""
     sizes = {name: n * _size(over(dual, code.typemap[name].dtype)) for name, n in found.items()}
-    return {name: n for name, n in found.items() if sizes[name] <= MOST_BYTES}
+    total, small = 0, {}
+    for name in sorted(found, key=lambda name: sizes[name]):
+        total += sizes[name]
+        if sizes[name] <= MOST_BYTES and total <= MOST_BYTES_OF_ALL:
+            small[name] = found[name]
+    return small
 
 
 def _size(ty: Any) -> int:
@@ -142,8 +155,10 @@ class _Short:
             return self.length(value.value.name)
         if value.op == "call":
             return self._of_call(value)
-        if value.op in ("binop", "unary") and is_elementwise(value.fn):
-            return self._of_operands(value)
+        if value.op == "binop" and is_elementwise(value.fn):
+            return self._of_operands([value.lhs, value.rhs])
+        if value.op == "unary" and is_elementwise(value.fn):
+            return self._of_operands([value.value])
         return None
 
     def _of_call(self, expr: ir.Expr) -> int | None:
@@ -154,7 +169,7 @@ class _Short:
         plain = not expr.kws and expr.vararg is None
         if isinstance(key, np.ufunc):
             known = plain and len(expr.args) == key.nin and is_elementwise(key)
-            return self._of_operands(expr) if known else None
+            return self._of_operands(expr.args) if known else None
         if not is_library(key) or not plain or len(expr.args) != 1:
             return None
         name = callee_name(self.code, expr)
@@ -173,14 +188,17 @@ class _Short:
             return None
         return len(items.items)
 
-    def _of_operands(self, expr: ir.Expr) -> int | None:
-        """Arrays of one item may be repeated for another whose length is not known."""
-        arrays = [
-            var.name
-            for var in expr.list_vars()
-            if isinstance(self.code.typemap[var.name], types.Array)
+    def _of_operands(self, operands: list[ir.Var]) -> int | None:
+        """Arrays of one item may be repeated for another whose length is not known.
+
+        What is no number may be an array, or None.
+        """
+        numbers = types.Number, types.Boolean
+        known = [
+            self.length(var.name)
+            for var in operands
+            if not isinstance(self.code.typemap[var.name], numbers)
         ]
-        known = [self.length(it) for it in arrays]
         longest = max((it for it in known if it is not None), default=None)
         return longest if longest != 1 or None not in known else None
 
@@ -213,38 +231,19 @@ class _Uses(Uses):
     def __init__(self, *args: Any, made: ir.Assign, returned: bool) -> None:
         super().__init__(*args)
         self.made, self.returned = made, returned
-        self.iterators: set[str] = set()
-
-    @property
-    def followed(self) -> set[str]:
-        return super().followed | self.iterators
 
     def _is_allowed(self, statement: Any) -> bool:
         if isinstance(statement, ir.Return):
             return self.returned
-        if statement is self.made:
-            return True
-        value = getattr(statement, "value", None)
-        if isinstance(value, ir.Var) and value.name in self.iterators:
-            self.iterators.add(statement.target.name)
-            return True
-        return super()._is_allowed(statement)
+        return statement is self.made or super()._is_allowed(statement)
 
     def _expression(self, expr: ir.Expr, target: str) -> bool:
-        if expr.op == "iternext":
-            return True
         if expr.op == "cast" and self.returned:
             self.names.add(target)
             return True
-        given = {var.name for var in expr.list_vars()}
-        if not given.isdisjoint(self.iterators):
-            allowed = expr.op == "getiter"
-        else:
-            is_product = expr.op == "binop" and expr.fn is operator.matmul
-            allowed = is_product or super()._expression(expr, target)
-        if isinstance(self.code.typemap[target], types.IteratorType):
-            self.iterators.add(target)
-        return allowed
+        if expr.op == "binop" and expr.fn is operator.matmul:
+            return True
+        return super()._expression(expr, target)
 
     def _call(self, expr: ir.Expr, target: str) -> bool:
         """Whether a function does no more than the usual, or makes a number or product of it."""
