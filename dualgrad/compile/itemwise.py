@@ -202,10 +202,16 @@ class Uses:
         return self._expression(value, target)
 
     def _is_of_loop(self, expr: ir.Expr, target: str) -> bool:
-        """Whether an iterator is used in a loop, and not kept."""
-        if expr.op == "getiter":
-            self.iterators.add(target)
-        return expr.op in ("getiter", "iternext")
+        """Whether an iterator is used in a loop, or by another one, and not kept."""
+        if expr.op == "iternext":
+            return True
+        self.iterators.add(target)
+        is_call = expr.op == "call" and not expr.kws and expr.vararg is None
+        return expr.op == "getiter" or (is_call and self._key(expr) in _LOOPS)
+
+    def _key(self, expr: ir.Expr) -> Any:
+        """What is called, if it is no method."""
+        return getattr(self.code.typemap[expr.func.name], "typing_key", None)
 
     def _expression(self, expr: ir.Expr, target: str) -> bool:
         if expr.op == "call":
@@ -320,7 +326,7 @@ class Uses:
         dispatcher = called_dispatcher(self.code, expr)
         if dispatcher is not None:
             return self._passes_on(expr, dispatcher)
-        key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
+        key = self._key(expr)
         if key is len:
             return True
         if key in _LOOPS and not self.written and not expr.kws and expr.vararg is None:

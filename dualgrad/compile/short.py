@@ -249,8 +249,7 @@ class _Uses(Uses):
         """Whether a function does no more than the usual, or makes a number or product of it."""
         if super()._call(expr, target):
             return True
-        key = getattr(self.code.typemap[expr.func.name], "typing_key", None)
-        if not is_library(key) or expr.kws or expr.vararg is not None:
+        if not is_library(self._key(expr)) or expr.kws or expr.vararg is not None:
             return False
         name = callee_name(self.code, expr)
         is_product = name == "dot" and len(expr.args) == 2
